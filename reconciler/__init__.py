@@ -1,0 +1,1 @@
+"""Declarative backups: specs in git, converged against the copies that really exist."""

@@ -1,0 +1,1 @@
+"""Kinds of destination; one file, one kind, its name = the URL's protocol."""

@@ -1,0 +1,1 @@
+"""Kinds of hook; none yet."""

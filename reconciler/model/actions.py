@@ -1,0 +1,110 @@
+"""Plans and outcomes: what is to be done, why, and how it went. Pure data; printed, saved and reported as it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.fleet import TargetId, Tier
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Recover(msgspec.Struct, frozen=True, tag="recover"):
+    """Remove what a died run left of ``key`` at ``destination``: ``keys`` and open uploads."""
+
+    destination: str
+    key: str
+    keys: tuple[str, ...]
+    committed: bool
+    reason: str
+
+
+class Adopt(msgspec.Struct, frozen=True, tag="adopt"):
+    """Write the marker object that names a destination never seen before."""
+
+    destination: str
+    reason: str
+
+
+class Create(msgspec.Struct, frozen=True, tag="create"):
+    """Make one artifact of ``target`` and commit it at ``destinations``. ``estimate`` is the size of the last one in bytes."""
+
+    target: TargetId
+    tier: Tier
+    key: str
+    destinations: tuple[str, ...]
+    estimate: int
+    reason: str
+
+
+class Replicate(msgspec.Struct, frozen=True, tag="replicate"):
+    """Copy ``key`` from the first of ``sources`` that is good to ``destination``. ``size`` in bytes."""
+
+    target: TargetId
+    key: str
+    sources: tuple[str, ...]
+    destination: str
+    size: int
+    reason: str
+
+
+class Prune(msgspec.Struct, frozen=True, tag="prune"):
+    """Delete the copy ``key`` at ``destination``: manifest first, then data. ``size`` in bytes."""
+
+    target: TargetId
+    key: str
+    destination: str
+    size: int
+    reason: str
+
+
+Action = Recover | Adopt | Create | Replicate | Prune
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Something to know that has no action. ``topic`` is one of: destination, target, rule321, orphan, foreign,
+    suspended, broken, clock, deletions, leftover.
+    """
+
+    severity: Severity
+    topic: str
+    subject: str
+    message: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Actions in the order in which they run, and notes. ``now`` is UTC; ``world`` is a digest of what was observed."""
+
+    now: datetime
+    actions: tuple[Action, ...] = ()
+    notes: tuple[Note, ...] = ()
+    commit: str | None = None
+    world: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong that no action of this plan mends."""
+        return any(note.severity == "error" for note in self.notes)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What an action did. ``error`` is empty on success; ``failures`` maps the destinations that failed to why.
+
+    A Create with ``failures`` and no ``error`` is committed at its other destinations. ``skipped`` says why nothing was tried.
+    ``size`` is in stored bytes, ``seconds`` is wall-clock time.
+    """
+
+    action: Action
+    error: str = ""
+    failures: dict[str, str] = {}
+    skipped: str = ""
+    warnings: tuple[str, ...] = ()
+    size: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not (self.error or self.failures or self.skipped)

@@ -1,0 +1,239 @@
+"""What users commit, after validation: destinations, backups with their targets, the policy, and all of them as a fleet.
+
+Built by ``spec`` alone; the annotations are the one source of the JSON Schemas in ``schemas/``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
+TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
+"""Lowest first."""
+
+Codec = Literal["zstd", "gzip", "none"]
+Rule321 = Literal["require", "warn", "off"]
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9][a-z0-9.-]{0,62}$",
+        description="Lower-case letters, digits, dots and hyphens; at most 63 characters.",
+    ),
+]
+Count = Annotated[int, Meta(ge=0, le=10_000)]
+
+
+class SpecModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Base of everything that appears in YAML: camelCase keys, unknown keys rejected."""
+
+
+class FromEnv(SpecModel, frozen=True, kw_only=True):
+    """A secret in an environment variable of the reconciler."""
+
+    from_env: Annotated[
+        str,
+        Meta(
+            title="Environment variable",
+            description="Name of the environment variable that holds the secret.",
+            pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+            examples=["S3_ACCESS_KEY"],
+        ),
+    ]
+
+
+class FromFile(SpecModel, frozen=True, kw_only=True):
+    """A secret in a file, such as a Docker secret. One trailing newline is not part of it."""
+
+    from_file: Annotated[
+        str,
+        Meta(
+            title="File",
+            description="Path of the file that holds the secret.",
+            min_length=1,
+            examples=["/run/secrets/s3"],
+        ),
+    ]
+
+
+Secret = FromEnv | FromFile
+OptionValue = str | int | float | bool | Secret
+
+
+class Retention(SpecModel, frozen=True, kw_only=True):
+    """How many artifacts of each tier to keep. Counted, so a gap deletes nothing."""
+
+    hourly: Annotated[Count, Meta(title="Hourly", description="Hourly artifacts to keep.", examples=[24])] = 0
+    daily: Annotated[Count, Meta(title="Daily", description="Daily artifacts to keep.", examples=[7])] = 0
+    weekly: Annotated[Count, Meta(title="Weekly", description="Weekly artifacts to keep.", examples=[4])] = 0
+    monthly: Annotated[
+        Count, Meta(title="Monthly", description="Monthly artifacts to keep.", examples=[3])
+    ] = 0
+    yearly: Annotated[Count, Meta(title="Yearly", description="Yearly artifacts to keep.", examples=[2])] = 0
+    minimum: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            title="Minimum",
+            description="The newest artifacts that are kept whatever their tier.",
+            examples=[1],
+        ),
+    ] = 1
+
+    def count(self, tier: Tier) -> int:
+        """How many artifacts of ``tier`` to keep; 0 means that the tier has no rule."""
+        return int(getattr(self, tier))
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The tiers that have a rule, lowest first."""
+        return tuple(tier for tier in TIERS if self.count(tier))
+
+
+DEFAULT_RETENTION = Retention(daily=7, weekly=4, monthly=3)
+
+
+class Compression(SpecModel, frozen=True, kw_only=True):
+    """How artifacts are compressed."""
+
+    codec: Annotated[
+        Codec,
+        Meta(title="Codec", description="zstd, gzip or none.", examples=["zstd"]),
+    ] = "zstd"
+    level: Annotated[
+        int | None,
+        Meta(
+            title="Level",
+            description="1 (fast) to 19 for zstd, 1 to 9 for gzip. Default: 3 for zstd, 6 for gzip.",
+            examples=[3],
+        ),
+    ] = None
+
+
+class TargetId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Identity of a target: its service and type. Never a host name or a path."""
+
+    service: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.type}"
+
+
+class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
+    """One thing to protect. Each kind is a subclass in ``targets/``, with its own fields and I/O."""
+
+    default_type: ClassVar[str] = "data"
+
+    name: Annotated[
+        Name, Meta(title="Service", description="Service that the data belongs to.", examples=["grafana"])
+    ]
+    type: Annotated[
+        Name | None,
+        Meta(
+            title="Type",
+            description="What of the service this is; service and type name the target. Default: by kind.",
+            examples=["config"],
+        ),
+    ] = None
+
+    @property
+    def id(self) -> TargetId:
+        return TargetId(self.name, self.type or self.default_type)
+
+    @property
+    def kind(self) -> str:
+        """The kind as written in YAML, which is also the module's name."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def stem_extension(self) -> str:
+        """Extension before compression, such as ``tar`` or ``sql``."""
+        return "tar"
+
+    @property
+    def in_images(self) -> bool:
+        """Whether artifacts go to ``images/`` rather than to their tier's folder."""
+        return False
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that holds copies."""
+
+    name: str
+    url: str
+    media: str = "disk"
+    offsite: bool = False
+    options: dict[str, OptionValue] = {}
+    retention: Retention | None = None
+    where: str = ""
+
+    @property
+    def protocol(self) -> str:
+        """``file``, ``s3``, ``sftp``, ``webdav`` or ``memory``: also the module's name in ``destinations/``."""
+        return self.url.partition("://")[0]
+
+
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document."""
+
+    name: str
+    schedule: str
+    targets: tuple[Target, ...]
+    destinations: tuple[str, ...]
+    timezone: str = "UTC"
+    suspend: bool = False
+    retention: Retention = DEFAULT_RETENTION
+    compression: Compression = Compression()
+    where: str = ""
+
+
+class Deletions(SpecModel, frozen=True, kw_only=True):
+    """The cap on deletions, so that a typing error in a retention cannot empty a destination."""
+
+    max_per_run: Annotated[
+        Count | None,
+        Meta(
+            title="Most deletions per run",
+            description="More than this waits for an approval. Default: two for each target at each destination, at least 20.",
+            examples=[20],
+        ),
+    ] = None
+    approved: Annotated[
+        str | None,
+        Meta(
+            title="Approval",
+            description="The code that plan prints when it withholds deletions: approves exactly those.",
+            pattern="^[0-9a-f]{12}$",
+            examples=["3f9c2a1b77d0"],
+        ),
+    ] = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One for the fleet."""
+
+    name: str = "default"
+    rule321: Rule321 = "warn"
+    deletions: Deletions = Deletions()
+    where: str = ""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """All specs of one revision. ``commit`` is the git commit they came from (None outside git)."""
+
+    destinations: tuple[Destination, ...] = ()
+    backups: tuple[Backup, ...] = ()
+    policy: Policy = Policy()
+    commit: str | None = None
+
+    def destination(self, name: str) -> Destination:
+        """The destination called ``name``; KeyError when there is none."""
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        raise KeyError(name)

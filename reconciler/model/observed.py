@@ -1,0 +1,132 @@
+"""What was seen: artifacts and their copies at each destination, and the targets. Never remembered, always looked at again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.fleet import TargetId, Tier
+
+STAMP = "%Y-%m-%dT%H%M%SZ"
+
+
+class Artifact(msgspec.Struct, frozen=True, cache_hash=True):
+    """One backup of one target at one time; what its key at a destination says.
+
+    ``stamp`` is UTC as ``2026-01-20T030000Z``: it sorts as text. ``key`` is relative to the destination's root.
+    """
+
+    key: str
+    target: TargetId
+    stamp: str
+    tier: Tier
+
+    @property
+    def time(self) -> datetime:
+        """When the artifact was begun, in UTC."""
+        return datetime.strptime(self.stamp, STAMP).replace(tzinfo=UTC)
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A committed artifact at one destination: its manifest is there. ``size`` in bytes.
+
+    ``broken`` says what is wrong with it, or is empty for a copy that is good as far as was looked.
+    """
+
+    artifact: Artifact
+    size: int
+    manifest_size: int
+    broken: str = ""
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """What a run that died has left: never a copy.
+
+    ``key`` is the artifact's key. ``node`` names the machine whose intent record was found with it, or is empty.
+    ``keys`` are the objects to delete; ``time`` is when the artifact was begun, by its name.
+    """
+
+    key: str
+    target: TargetId
+    time: datetime
+    node: str = ""
+    keys: tuple[str, ...] = ()
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """One destination as it was found.
+
+    ``unknown`` says why its content cannot be told (unreachable, unmounted, wrong bucket); it then lists nothing and
+    nothing may be concluded from that. ``marker`` is the id in its marker object; ``adopt`` asks to write one.
+    """
+
+    unknown: str = ""
+    marker: str = ""
+    adopt: bool = False
+    copies: tuple[Copy, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One target as it was found. ``problem`` says why it cannot be backed up now; empty when it can.
+
+    ``fingerprint`` names the content where that is known without reading it (an image id), else it is empty;
+    ``stored_fingerprint`` is the one in the manifest of the newest artifact.
+    """
+
+    problem: str = ""
+    fingerprint: str = ""
+    stored_fingerprint: str = ""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Everything that a plan may know of the world. Listings by destination name, probes by target."""
+
+    listings: dict[str, Listing] = {}
+    probes: dict[TargetId, Probe] = {}
+    node: str = ""
+
+
+class SourceReport(msgspec.Struct, frozen=True):
+    """What a source said after its last byte. ``files`` is None where the source is no tree.
+
+    ``facts`` go into the manifest (an image's id and digest); ``fingerprint`` names the content, or is empty.
+    """
+
+    files: int | None = None
+    warnings: tuple[str, ...] = ()
+    facts: dict[str, str] = {}
+    fingerprint: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The commit mark of a copy, stored beside the artifact as JSON. The same bytes at every destination.
+
+    ``size`` and ``sha256`` are of the stored bytes; ``source_size`` (bytes) and ``files`` are before compression.
+    Unknown fields of a newer version are ignored when read.
+    """
+
+    format: Literal["reconciler/v1"] = "reconciler/v1"
+    key: str
+    service: str
+    type: str
+    kind: str
+    tier: Tier
+    sha256: str
+    size: int
+    source_size: int
+    files: int | None
+    started: datetime
+    finished: datetime
+    compression: str
+    target_digest: str
+    spec_digest: str
+    spec_commit: str | None
+    restore: str
+    tool: str
+    facts: dict[str, str] = {}
+    fingerprint: str = ""
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The data path: tar, compress, hash and fan out; and back."""

@@ -1,0 +1,260 @@
+"""The four ports through which every effect goes: storage, Engine, git and clock; and what plug-ins must offer.
+
+Adapters and destinations implement them, phases use them, and a fault campaign can wrap them and number every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+from reconciler.model import Destination, Probe, SourceReport, TargetId
+
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """The present, in UTC, whole seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment, for durations."""
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One object of a listing: key relative to the root, size in bytes."""
+
+    key: str
+    size: int
+
+
+class Writer(Protocol):
+    """One object being written. Nothing is observable under its key before ``commit`` returns.
+
+    Exactly one of ``commit`` and ``discard`` ends it; after any error only ``discard`` may follow.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``. Raises StoreError."""
+
+    def commit(self) -> None:
+        """Make the object appear, whole and durable, and check its size. Raises StoreError."""
+
+    def discard(self) -> None:
+        """Leave nothing behind, as far as the destination lets us. Never raises; safe twice."""
+
+
+class Reader(Protocol):
+    """One object being read, from its beginning."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, at least one before the end; empty at the end. Raises StoreError."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Store(Protocol):
+    """One destination, opened. Keys are relative paths with ``/``; any UTF-8 name is taken literally, globs included.
+
+    Every method raises Unreachable when the destination cannot be used at all, StoreError for other failures.
+    Messages name the destination and the key, never a secret.
+    """
+
+    def list(self) -> Iterable[Stored]:
+        """Every object, in one pass and uncached; parts of unfinished writes included where they are visible."""
+
+    def read(self, key: str) -> Reader:
+        """Open ``key``. Raises Missing."""
+
+    def get(self, key: str, limit: int = 1 << 20) -> bytes:
+        """The whole of a small object. Raises Missing; Corrupt when it is larger than ``limit`` bytes."""
+
+    def create(self, key: str) -> Writer:
+        """Begin to write ``key``. Folders are made as needed. Writing over a committed object replaces it at commit."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a small object, atomically and durably."""
+
+    def delete(self, key: str) -> None:
+        """Remove ``key`` for sure: an object that is gone already is no error, one that stays is. Names are never globs."""
+
+    def abandon(self, key: str) -> None:
+        """Remove what an unfinished write of ``key`` left (part files, open uploads), not the object itself."""
+
+    def close(self) -> None:
+        """End connections. Safe twice."""
+
+
+# --- Engine ----------------------------------------------------------------------------------------------------------
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """A volume. ``mountpoint`` is a path on the Engine's host, which may be another machine than ours."""
+
+    name: str
+    mountpoint: str
+    driver: str = "local"
+    labels: dict[str, str] = {}
+    options: dict[str, str] = {}
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A local image: id ``sha256:…``, tags and registry digests; size in bytes."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size: int = 0
+
+
+class Container(msgspec.Struct, frozen=True):
+    """A container. ``volumes`` are the names of the volumes it mounts; ``state`` is the Engine's word, as ``running``."""
+
+    id: str
+    name: str
+    state: str
+    volumes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Something being read for a backup, or out of the Engine: chunks of bytes, then a verdict."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, in order, in pieces of at most 1 MiB or so. Raises SourceError."""
+
+    def finish(self) -> SourceReport:
+        """After the last chunk: the verdict. Raises SourceError when what was read is not whole."""
+
+    def close(self) -> None:
+        """Free everything: processes, connections, scratch containers. Safe twice, and at any time."""
+
+
+class Engine(Protocol):
+    """The Docker Engine. Every method raises EngineError when it cannot be reached or refuses."""
+
+    def volume(self, name: str) -> Volume | None: ...
+
+    def volumes(self) -> tuple[Volume, ...]: ...
+
+    def create_volume(self, volume: Volume) -> None:
+        """Make a volume with the driver, labels and options given; the mountpoint is the Engine's choice."""
+
+    def image(self, reference: str) -> Image | None: ...
+
+    def images(self) -> tuple[Image, ...]: ...
+
+    def containers(self) -> tuple[Container, ...]:
+        """All containers, stopped ones included."""
+
+    def read_volume(self, name: str) -> Source:
+        """A tar of a volume's content, through a container that is created and never started."""
+
+    def write_volume(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Unpack a tar into a volume, through a container that is created and never started."""
+
+    def save_image(self, reference: str) -> Source:
+        """What ``docker save`` writes."""
+
+    def load_image(self, chunks: Iterable[bytes]) -> None:
+        """Read what ``docker save`` wrote."""
+
+    def run(self, container: str, command: tuple[str, ...], user: str = "") -> Source:
+        """The stdout of ``command`` in a running container. ``finish`` raises SourceError unless it ended with 0."""
+
+    def feed(self, container: str, command: tuple[str, ...], chunks: Iterable[bytes], user: str = "") -> None:
+        """Run ``command`` in a running container with ``chunks`` on its stdin. Raises SourceError unless it ends with 0."""
+
+    def close(self) -> None: ...
+
+
+# --- git -------------------------------------------------------------------------------------------------------------
+
+
+class Repository(Protocol):
+    """The git repository that holds the specs. Raises GitError."""
+
+    def head(self) -> str | None:
+        """The commit that is checked out; None before the first one."""
+
+    def read(self, branch: str, name: str) -> bytes | None:
+        """A file at the root of a branch; None when the branch or the file is not there."""
+
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+        """Commit ``files`` as the whole tree of ``branch`` (an orphan at first), touching neither index nor work tree.
+
+        Returns the new commit, or None when the tree is already so. Refuses the branch that is checked out.
+        """
+
+
+# --- plug-ins --------------------------------------------------------------------------------------------------------
+
+
+class Host(msgspec.Struct, frozen=True):
+    """What a target may use to reach its data. ``engine`` connects at its first call; ``base`` is the folder of ``backup.d``."""
+
+    engine: Callable[[], Engine]
+    base: Path
+
+
+class Sink(Protocol):
+    """Where a restore goes. ``check`` → ``receive`` → ``commit``; ``abort`` after any failure.
+
+    ``staged`` tells whether ``receive`` leaves what is there untouched until ``commit``; if not, the artifact is
+    verified in a pass of its own before ``receive``.
+    """
+
+    staged: bool
+
+    def check(self, overwrite: bool) -> None:
+        """Raises Refused when the restore would destroy something that was not allowed to be destroyed."""
+
+    def receive(self, chunks: Iterable[bytes]) -> None:
+        """Take the uncompressed bytes. Raises ReconcilerError."""
+
+    def commit(self) -> None:
+        """Put what was received in place."""
+
+    def abort(self) -> None:
+        """Leave what was there before. Never raises; safe twice."""
+
+
+class TargetKind(Protocol):
+    """What a target offers beside its data (a subclass of ``model.Target`` in ``targets/``)."""
+
+    @property
+    def id(self) -> TargetId: ...
+
+    def probe(self, host: Host) -> Probe:
+        """Whether it is there and can be backed up. Never raises for what is merely missing."""
+
+    def open(self, host: Host) -> Source:
+        """Begin to read it. Raises SourceError or EngineError."""
+
+    def sink(self, host: Host) -> Sink:
+        """Where a restore goes by default: to where the data came from."""
+
+    def restore_command(self, key: str) -> str:
+        """The one-liner that restores the decompressed bytes on stdin by hand, such as ``tar -x -C DIR``."""
+
+
+class DestinationKind(Protocol):
+    """What a module in ``destinations/`` offers; its name is the URL's protocol."""
+
+    def open_store(self, destination: Destination) -> Store:
+        """Open it; secrets are resolved here. Raises Unreachable, SecretError. Connecting may wait until first use."""

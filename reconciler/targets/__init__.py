@@ -1,0 +1,1 @@
+"""Kinds of target; one file, one kind, its name = `kind:` in YAML."""
