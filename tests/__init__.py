@@ -1,0 +1,1 @@
+"""The tests: one file per module, and real servers in `tests.parts`."""

@@ -1,0 +1,97 @@
+"""Fixtures for every test: real servers, each started at most once a session, when a test first asks for it.
+
+The list of the real parts that a run used is printed at its end. With CI=true a part that cannot be started
+is a failure; otherwise it is a skip that says what to install.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
+
+import pytest
+
+from tests.parts.engine import EngineHost
+from tests.parts.engine import engine_host as start_engine
+from tests.parts.process import MissingPart
+from tests.parts.s3 import S3Server, moto_server, rclone_s3_server
+from tests.parts.sftp import SftpServer
+from tests.parts.sftp import sftp_server as start_sftp
+from tests.parts.webdav import WebdavServer
+from tests.parts.webdav import webdav_server as start_webdav
+
+P = TypeVar("P", EngineHost, S3Server, SftpServer, WebdavServer)
+USED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests away from this user's own settings for git, ssh, AWS and Docker."""
+    config.stash[USED] = []
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DOCKER_", "GIT_", "RECONCILER_"))]:
+        if name not in ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO"):
+            del os.environ[name]
+    os.environ.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, AWS_EC2_METADATA_DISABLED="true")
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which real servers the tests ran against."""
+    used = config.stash[USED]
+    terminalreporter.write_line("real parts used: " + ("; ".join(used) if used else "none"))
+
+
+class Parts:
+    """Starts real parts for the fixtures below and notes them for the summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.used = config.stash[USED]
+        self.open = ExitStack()
+
+    def start(self, part: AbstractContextManager[P]) -> P:
+        """Run one part until the session ends; a missing one fails with CI=true and is skipped otherwise."""
+        try:
+            running = self.open.enter_context(part)
+        except MissingPart as error:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"missing part: {error}", pytrace=False)
+            pytest.skip(f"missing part: {error}")
+        self.used.append(running.version)
+        return running
+
+
+@pytest.fixture(scope="session")
+def parts(pytestconfig: pytest.Config) -> Iterator[Parts]:
+    """The starter that the fixtures of servers share."""
+    starter = Parts(pytestconfig)
+    with starter.open:
+        yield starter
+
+
+@pytest.fixture(scope="session")
+def engine_host(parts: Parts) -> EngineHost:
+    """A private Docker Engine with the image `busybox:test`; `.url` is its DOCKER_HOST."""
+    return parts.start(start_engine())
+
+
+@pytest.fixture(scope="session")
+def s3_server(parts: Parts) -> S3Server:
+    """S3 by moto, which counts requests, denies unknown keys and fails on demand."""
+    return parts.start(moto_server())
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(parts: Parts) -> S3Server:
+    """A second S3 server, by other authors: it checks signatures and keeps plain files."""
+    return parts.start(rclone_s3_server())
+
+
+@pytest.fixture(scope="session")
+def sftp_server(parts: Parts) -> SftpServer:
+    """OpenSSH with its own host key and user key."""
+    return parts.start(start_sftp())
+
+
+@pytest.fixture(scope="session")
+def webdav_server(parts: Parts) -> WebdavServer:
+    """WebDAV by rclone, with a password."""
+    return parts.start(start_webdav())
