@@ -7,11 +7,11 @@ one way only: service and type hold no underscore. ``.from-{timestamp}`` before 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import date, datetime
 from functools import lru_cache
 
 from reconciler.model.fleet import TIERS, Codec, Target, TargetId, Tier
-from reconciler.model.observed import STAMP, Artifact
+from reconciler.model.observed import Artifact, to_stamp
 
 MARKER = ".reconciler.json"
 """Key of the marker object at a destination's root."""
@@ -35,7 +35,7 @@ _TIER: dict[str, Tier] = {tier: tier for tier in TIERS}
 def artifact_key(target: Target, time: datetime, tier: Tier, codec: Codec) -> str:
     """Key of the artifact of ``target`` begun at ``time`` (any zone; written in UTC)."""
     folder = "images" if target.in_images else tier
-    stamp = time.astimezone(UTC).strftime(STAMP)
+    stamp = to_stamp(time)
     identity = target.id
     return (
         f"{folder}/{identity.service}_{identity.type}_{stamp}_{tier}.{target.stem_extension}{_SUFFIX[codec]}"
@@ -62,7 +62,7 @@ def parse(key: str) -> Artifact | None:
 def _is_date(day: str) -> bool:
     """Whether the day exists: the pattern lets the 31st of February pass."""
     try:
-        datetime.strptime(day, "%Y-%m-%d")
+        date.fromisoformat(day)
     except ValueError:
         return False
     return True

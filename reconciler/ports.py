@@ -60,7 +60,8 @@ class Reader(Protocol):
     def read(self, size: int, /) -> bytes:
         """Up to ``size`` bytes, at least one before the end; empty at the end. Raises StoreError."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the connection. Safe twice."""
 
     def __enter__(self) -> Self: ...
 
@@ -148,16 +149,20 @@ class Source(Protocol):
 class Engine(Protocol):
     """The Docker Engine. Every method raises EngineError when it cannot be reached or refuses."""
 
-    def volume(self, name: str) -> Volume | None: ...
+    def volume(self, name: str) -> Volume | None:
+        """The volume called ``name``; None when there is none."""
 
-    def volumes(self) -> tuple[Volume, ...]: ...
+    def volumes(self) -> tuple[Volume, ...]:
+        """All volumes."""
 
     def create_volume(self, volume: Volume) -> None:
         """Make a volume with the driver, labels and options given; the mountpoint is the Engine's choice."""
 
-    def image(self, reference: str) -> Image | None: ...
+    def image(self, reference: str) -> Image | None:
+        """The local image that ``reference`` names; None when there is none."""
 
-    def images(self) -> tuple[Image, ...]: ...
+    def images(self) -> tuple[Image, ...]:
+        """All local images."""
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, stopped ones included."""
@@ -180,7 +185,8 @@ class Engine(Protocol):
     def feed(self, container: str, command: tuple[str, ...], chunks: Iterable[bytes], user: str = "") -> None:
         """Run ``command`` in a running container with ``chunks`` on its stdin. Raises SourceError unless it ends with 0."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End connections. Safe twice."""
 
 
 # --- git -------------------------------------------------------------------------------------------------------------
@@ -238,7 +244,8 @@ class TargetKind(Protocol):
     """What a target offers beside its data (a subclass of ``model.Target`` in ``targets/``)."""
 
     @property
-    def id(self) -> TargetId: ...
+    def id(self) -> TargetId:
+        """Service and type."""
 
     def probe(self, host: Host) -> Probe:
         """Whether it is there and can be backed up. Never raises for what is merely missing."""

@@ -1,4 +1,7 @@
-"""Kinds by name: the file name in ``targets/`` or ``destinations/`` is the kind in YAML. Used by spec, observe, apply and restore."""
+"""Kinds by name: the file name in ``targets/`` or ``destinations/`` is the kind in YAML.
+
+Used by spec, observe, apply and restore.
+"""
 
 from __future__ import annotations
 

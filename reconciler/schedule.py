@@ -1,4 +1,6 @@
-"""Cron expressions and the local periods of tiers: which tick is the newest, which comes next. Pure; used by spec, observe, plan and report.
+"""Cron expressions and the local periods of tiers: which tick is the newest, which comes next.
+
+Pure; used by spec, observe, plan and report.
 
 Slots are wall-clock times in the schedule's zone, and each local slot is one tick: a slot that clocks show twice (autumn) is
 its first showing, and one that they skip (spring) is the moment of the jump. croniter alone fires some of them twice.
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,7 +20,8 @@ from croniter import CroniterBadDateError, CroniterError, croniter
 from reconciler.model.fleet import Tier
 
 _ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-_FIXED = datetime(2024, 1, 1)  # any leap year does: only whether and how densely an expression fires is read from it
+# Any leap year does: only whether and how densely an expression fires is read from it.
+_FIXED = datetime(2024, 1, 1)  # noqa: DTZ001
 _DENSITY_SAMPLE = 400  # more than a year of a daily schedule
 
 
@@ -53,12 +56,17 @@ def _check_fields(text: str) -> None:
     fields = text.split()
     if len(fields) > 5:
         raise ValueError(
-            f"{text!r} has {len(fields)} fields; a schedule has five: minute hour day month weekday (seconds and years are not supported)"
+            f"{text!r} has {len(fields)} fields; a schedule has five: "
+            "minute hour day month weekday (seconds and years are not supported)"
         )
     if len(fields) < 5:
-        raise ValueError(f"{text!r} has {len(fields)} fields; a schedule has five: minute hour day month weekday")
+        raise ValueError(
+            f"{text!r} has {len(fields)} fields; a schedule has five: minute hour day month weekday"
+        )
     if any(part.upper().startswith("R") for field in fields for part in field.split(",")):
-        raise ValueError(f"{text!r} asks for random times (R), which would differ at every look; write fixed ones")
+        raise ValueError(
+            f"{text!r} asks for random times (R), which would differ at every look; write fixed ones"
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -66,7 +74,9 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC") from None
+        raise ValueError(
+            f"{name!r} is not a time zone; use an IANA name such as Europe/Berlin or UTC"
+        ) from None
 
 
 def local(moment: datetime, zone: str) -> datetime:
@@ -92,7 +102,9 @@ def newest_tick(schedule: Schedule, now: datetime) -> datetime | None:
     """The newest tick at or before ``now``, in UTC. None when the expression has not fired within croniter's horizon."""
     moment = now.astimezone(_zone(schedule.zone))
     start = moment.replace(tzinfo=None, fold=0)
-    if moment.fold:  # the clocks went back: slots that they showed before the jump lie ahead of today's wall clock
+    if (
+        moment.fold
+    ):  # the clocks went back: slots that they showed before the jump lie ahead of today's wall clock
         start += timedelta(hours=3)
     slots = croniter(schedule.expression, start + timedelta(seconds=1))
     try:
@@ -151,4 +163,4 @@ def denser_than(schedule: Schedule, tier: Tier) -> bool:
         periods = [local_period(slot, tier) for slot in islice(slots.all_next(datetime), _DENSITY_SAMPLE)]
     except CroniterBadDateError:
         return False
-    return any(one == other for one, other in zip(periods, periods[1:], strict=False))
+    return any(one == other for one, other in pairwise(periods))

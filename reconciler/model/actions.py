@@ -65,8 +65,9 @@ Action = Recover | Adopt | Create | Replicate | Prune
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Something to know that has no action. ``topic`` is one of: destination, target, rule321, orphan, foreign,
-    suspended, broken, clock, deletions, leftover.
+    """Something to know that has no action.
+
+    ``topic`` is one of: destination, target, rule321, orphan, foreign, suspended, broken, clock, deletions, leftover.
     """
 
     severity: Severity
@@ -76,13 +77,12 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Actions in the order in which they run, and notes. ``now`` is UTC; ``world`` is a digest of what was observed."""
+    """Actions in the order in which they run, and notes. ``now`` is UTC; ``commit`` is where the specs came from."""
 
     now: datetime
     actions: tuple[Action, ...] = ()
     notes: tuple[Note, ...] = ()
     commit: str | None = None
-    world: str = ""
 
     @property
     def failed(self) -> bool:
@@ -107,4 +107,5 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
+        """Whether everything that the action promised was done."""
         return not (self.error or self.failures or self.skipped)

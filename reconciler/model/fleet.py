@@ -143,6 +143,7 @@ class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def id(self) -> TargetId:
+        """Service and type."""
         return TargetId(self.name, self.type or self.default_type)
 
     @property

@@ -9,7 +9,17 @@ import msgspec
 
 from reconciler.model.fleet import TargetId, Tier
 
-STAMP = "%Y-%m-%dT%H%M%SZ"
+_STAMP = "%Y-%m-%dT%H%M%SZ"
+
+
+def to_stamp(moment: datetime) -> str:
+    """``moment`` (any zone) in UTC as ``2026-01-20T030000Z``, which sorts as text."""
+    return moment.astimezone(UTC).strftime(_STAMP)
+
+
+def from_stamp(stamp: str) -> datetime:
+    """The moment of a stamp, in UTC."""
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
 
 
 class Artifact(msgspec.Struct, frozen=True, cache_hash=True):
@@ -26,7 +36,7 @@ class Artifact(msgspec.Struct, frozen=True, cache_hash=True):
     @property
     def time(self) -> datetime:
         """When the artifact was begun, in UTC."""
-        return datetime.strptime(self.stamp, STAMP).replace(tzinfo=UTC)
+        return from_stamp(self.stamp)
 
 
 class Copy(msgspec.Struct, frozen=True):
