@@ -1,6 +1,7 @@
 """Which tier a new artifact gets, and which artifacts retention keeps, each with its reason.
 
-Pure; used by plan, report and the command line. Every rule counts artifacts and none looks at an age, so a gap of any length deletes nothing.
+Pure; used by plan, report and the command line.
+Every rule counts artifacts and none looks at an age, so a gap of any length deletes nothing.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class Leftover(msgspec.Struct, frozen=True):
     """What a run that died has left: never a copy.
 
     ``key`` is the artifact's key. ``node`` names the machine whose intent record was found with it, or is empty.
-    ``keys`` are the objects to delete; ``time`` is when the artifact was begun, by its name.
+    ``keys`` are the objects to delete, ``time`` is when the artifact was begun, by its name. ``committed``: the artifact
+    itself is whole, and only the record of its writing is left.
     """
 
     key: str
@@ -63,6 +64,7 @@ class Leftover(msgspec.Struct, frozen=True):
     time: datetime
     node: str = ""
     keys: tuple[str, ...] = ()
+    committed: bool = False
 
 
 class Listing(msgspec.Struct, frozen=True):

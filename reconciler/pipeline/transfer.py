@@ -1,0 +1,138 @@
+"""The way of the data, once and in bounded memory: chunks → compress → sha256 → every destination at once.
+
+Called by apply. Each step has a thread of its own (the libraries release the interpreter lock), joined by short queues, so the
+slowest of them sets the pace and nothing piles up. A destination that fails is dropped, and the others go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from queue import Queue
+from typing import NamedTuple
+
+from reconciler.pipeline.compress import Compressor
+from reconciler.ports import Writer
+
+CHUNK = 1 << 20
+"""Bytes that travel together."""
+
+_DEPTH = 4  # chunks that may wait before a step
+
+Progress = Callable[[int], None]
+"""Told of every piece of stored bytes; may raise to end the transfer."""
+
+
+class Transferred(NamedTuple):
+    """What went through: plain and stored bytes, sha256 of the stored ones, and the destinations that failed with why."""
+
+    source_size: int
+    size: int
+    sha256: str
+    failures: Mapping[str, Exception]
+
+
+class _Stage:
+    """A thread that takes chunks from its queue. After an error it drains, so that nobody waits for it."""
+
+    def __init__(self, work: Callable[[bytes], None], name: str) -> None:
+        self._queue: Queue[bytes | None] = Queue(_DEPTH)
+        self._work = work
+        self._ended = False
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, data: bytes) -> None:
+        self._queue.put(data)
+
+    def end(self) -> None:
+        """Let the thread finish what waits, and wait for it. Safe twice."""
+        if not self._ended:
+            self._ended = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            if self.error is None:
+                try:
+                    self._work(data)
+                except BaseException as error:  # noqa: BLE001 - carried to the thread that asks for it
+                    self.error = error
+
+
+class _Line:
+    """The stages of one transfer: compress → hash and fan out → one writer each."""
+
+    def __init__(self, compressor: Compressor, writers: Mapping[str, Writer], progress: Progress) -> None:
+        self._compressor = compressor
+        self._progress = progress
+        self._digest = hashlib.sha256()
+        self._source_size = 0
+        self._size = 0
+        self._sinks = {name: _Stage(writer.write, f"write-{name}") for name, writer in writers.items()}
+        self._fan = _Stage(self._fan_out, "hash")
+        self._pack = _Stage(self._compress, "compress")
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next chunk. False when there is no use in more."""
+        self._source_size += len(chunk)
+        self._pack.put(chunk)
+        alive = any(sink.error is None for sink in self._sinks.values())
+        return alive and self._pack.error is None and self._fan.error is None
+
+    def finish(self) -> Transferred:
+        """Let everything through to its end, and say what went. Raises what a stage raised."""
+        self._pack.end()
+        if self._pack.error is None:
+            self._fan.put(self._compressor.flush())
+        self.close()
+        failures: dict[str, Exception] = {}
+        for name, sink in self._sinks.items():
+            if isinstance(sink.error, Exception):
+                failures[name] = sink.error
+        fatal = [stage.error for stage in (self._pack, self._fan, *self._sinks.values())]
+        for error in fatal:
+            if error is not None and error not in failures.values():
+                raise error
+        return Transferred(self._source_size, self._size, self._digest.hexdigest(), failures)
+
+    def close(self) -> None:
+        """End every thread, first to last. Safe twice."""
+        for stage in (self._pack, self._fan, *self._sinks.values()):
+            stage.end()
+
+    def _compress(self, data: bytes) -> None:
+        packed = self._compressor.compress(data)
+        if packed:
+            self._fan.put(packed)
+
+    def _fan_out(self, data: bytes) -> None:
+        for sink in self._sinks.values():
+            if sink.error is None:
+                sink.put(data)
+        self._digest.update(data)
+        self._size += len(data)
+        self._progress(len(data))
+
+
+def transfer(
+    chunks: Iterable[bytes],
+    compressor: Compressor,
+    writers: Mapping[str, Writer],
+    progress: Progress = lambda _: None,
+) -> Transferred:
+    """Send every chunk through to every writer. Commits and discards nothing: that is the caller's.
+
+    Raises what ``chunks``, the compressor or ``progress`` raised. Once every writer has failed it stops reading.
+    """
+    line = _Line(compressor, writers, progress)
+    try:
+        for chunk in chunks:
+            if not line.feed(chunk):
+                break
+        return line.finish()
+    finally:
+        line.close()

@@ -1,0 +1,43 @@
+"""The cap on deletions: a typing error in a retention must not empty a destination."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from reconciler.model import Fleet, Note, Prune
+from reconciler.plan.target import Wish
+
+FLOOR = 20
+"""The cap is never lower than this unless the Policy says so."""
+
+
+def cap(fleet: Fleet) -> int:
+    """Most deletions in one run: the Policy's, else two for each target at each destination and at least 20."""
+    if fleet.policy.deletions.max_per_run is not None:
+        return fleet.policy.deletions.max_per_run
+    pairs = sum(len(backup.targets) * len(backup.destinations) for backup in fleet.backups)
+    return max(FLOOR, 2 * pairs)
+
+
+def approval(prunes: Sequence[Prune]) -> str:
+    """The code that approves exactly these deletions."""
+    text = "\n".join(sorted(f"{prune.destination}/{prune.key}" for prune in prunes))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def withhold(fleet: Fleet, wishes: Sequence[Wish]) -> tuple[tuple[Prune, ...], tuple[Note, ...]]:
+    """The deletions that may run, or none and a note when there are more than the cap and nobody approved them."""
+    prunes = sorted(
+        (prune for wish in wishes for prune in wish.prunes),
+        key=lambda prune: (prune.target, prune.key, prune.destination),
+    )
+    limit = cap(fleet)
+    code = approval(prunes)
+    if len(prunes) <= limit or fleet.policy.deletions.approved == code:
+        return tuple(prunes), ()
+    message = (
+        f"{len(prunes)} deletions are more than {limit} (Policy deletions.maxPerRun): none is made. "
+        f"If all of them are right, commit `deletions: {{approved: {code}}}` in the Policy"
+    )
+    return (), (Note("warning", "deletions", "policy", message),)

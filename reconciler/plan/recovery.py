@@ -1,0 +1,39 @@
+"""What runs that died have left: removed at once when it is our own, else when no run can be that old."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from reconciler.model import Fleet, Leftover, Note, Observation, Recover
+
+OLD = timedelta(days=7)
+"""Longer than any run could take."""
+
+
+def recoveries(fleet: Fleet, seen: Observation, now: datetime) -> tuple[list[Recover], list[Note]]:
+    """A Recover for each leftover to remove, and a note for each that may still be being written."""
+    ours = {target.id for backup in fleet.backups for target in backup.targets}
+    actions: list[Recover] = []
+    notes: list[Note] = []
+    for name, listing in sorted(seen.listings.items()):
+        for leftover in sorted(listing.leftovers, key=lambda item: item.keys):
+            own = leftover.node == seen.node and leftover.target in ours
+            if own or abs(now - leftover.time) > OLD:
+                actions.append(
+                    _recover(name, leftover, "an earlier run here died" if own else "older than any run")
+                )
+            else:
+                notes.append(Note("info", "leftover", name, _waiting(leftover)))
+    return actions, notes
+
+
+def _recover(destination: str, leftover: Leftover, why: str) -> Recover:
+    what = "its record is left" if leftover.committed else "a half-made upload is left"
+    return Recover(destination, leftover.key, leftover.keys, leftover.committed, f"{why}; {what}")
+
+
+def _waiting(leftover: Leftover) -> str:
+    who = f"node {leftover.node}" if leftover.node else "another run"
+    return (
+        f"{leftover.key} has no manifest: {who} is writing it, or died; it is removed after {OLD.days} days"
+    )

@@ -1,0 +1,172 @@
+"""What one target needs: an artifact when it is due, copies where they are missing or broken, and what may go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from reconciler import schedule
+from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replicate, Retention, Target
+from reconciler.model.observed import to_stamp
+from reconciler.naming import artifact_key
+from reconciler.plan.view import Holdings, View, good_artifacts
+from reconciler.retention import Verdict, counts_as, horizon, new_tier, retention_at, tiers_of, verdicts
+
+LONG_GAP = timedelta(days=366)
+"""A newest artifact older than this means a clock far ahead, or a machine long off: nothing is pruned in that run."""
+
+
+class Wish(NamedTuple):
+    """What one target needs, before the guard has looked at the deletions."""
+
+    create: Create | None = None
+    replicates: tuple[Replicate, ...] = ()
+    prunes: tuple[Prune, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, forced: bool) -> Wish:
+    """The wish of one target. Nothing but a note for a suspended backup."""
+    if backup.suspend:
+        return Wish(
+            notes=(Note("info", "suspended", str(target.id), f"suspended by {backup.where or backup.name}"),)
+        )
+    held = view.held(target.id)
+    artifacts = good_artifacts(held)
+    due = _due(view, backup, target, artifacts.values(), now, forced=forced)
+    problem = _problem(view, target)
+    create = None
+    if due and not problem:
+        create, problem = _create(view, backup, target, artifacts, now, due)
+    if create:
+        artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
+    judged = _judge(view, backup, artifacts.values(), now)
+    notes = [*_broken(held, artifacts, target), *([problem] if problem else [])]
+    hold = "it cannot be backed up" if problem else _clock(held, now)
+    if hold and not problem:
+        notes.append(Note("warning", "clock", str(target.id), f"nothing is pruned in this run: {hold}"))
+    prunes = () if hold else tuple(_prunes(held, judged))
+    return Wish(create, tuple(_replicates(view, held, judged, create)), prunes, tuple(notes))
+
+
+def _judge(
+    view: View, backup: Backup, artifacts: Iterable[Artifact], now: datetime
+) -> dict[str, list[Verdict]]:
+    """The verdicts at each known destination; destinations with the same retention share them."""
+    listed = list(artifacts)
+    shared: dict[Retention, list[Verdict]] = {}
+    result: dict[str, list[Verdict]] = {}
+    for name in backup.destinations:
+        if view.known(name):
+            retention = retention_at(view.fleet, backup, name)
+            if retention not in shared:
+                shared[retention] = verdicts(listed, retention, now)
+            result[name] = shared[retention]
+    return result
+
+
+def _due(
+    view: View, backup: Backup, target: Target, artifacts: Iterable[Artifact], now: datetime, *, forced: bool
+) -> str:
+    """Why an artifact is due; empty when none is. Due: the newest artifact is older than the newest tick."""
+    if forced:
+        return "asked for with --now"
+    tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), now)
+    latest = horizon(now)
+    newest = max((artifact.stamp for artifact in artifacts if artifact.stamp <= latest), default="")
+    if tick is None or newest >= to_stamp(tick):
+        return ""
+    probe = view.probe(target.id)
+    if newest and probe.fingerprint and probe.fingerprint == probe.stored_fingerprint:
+        return ""  # the newest artifact holds this very content and stands for the slots since
+    if not newest:
+        return f"no backup yet; due since {tick:%Y-%m-%d %H:%M}Z"
+    return f"due since {tick:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
+
+
+def _create(
+    view: View, backup: Backup, target: Target, artifacts: Mapping[str, Artifact], now: datetime, reason: str
+) -> tuple[Create | None, Note | None]:
+    """The Create of a due target, or the note that says why there can be none."""
+    tier = new_tier(artifacts.values(), tiers_of(view.fleet, backup), now, backup.timezone)
+    wanting = tuple(
+        name
+        for name in backup.destinations
+        if view.known(name) and counts_as(tier, retention_at(view.fleet, backup, name))
+    )
+    if not wanting:
+        return None, Note(
+            "error", "target", str(target.id), "is due, but none of its destinations can be used"
+        )
+    key = artifact_key(target, now, tier, backup.compression.codec)
+    if any(key in copies for copies in view.held(target.id).values()):
+        return None, None  # asked for twice within a second: a name is never used again
+    return Create(target.id, tier, key, wanting, _last_size(view.held(target.id)), reason), None
+
+
+def _problem(view: View, target: Target) -> Note | None:
+    """Why the target cannot be backed up, whether or not it is due."""
+    problem = view.probe(target.id).problem
+    return Note("error", "target", str(target.id), problem) if problem else None
+
+
+def _last_size(held: Holdings) -> int:
+    """Size in bytes of the newest artifact's largest copy; 0 when there is none."""
+    sizes = {(copy.artifact.stamp, copy.size) for copies in held.values() for copy in copies.values()}
+    return max(sizes, default=("", 0))[1]
+
+
+def _replicates(
+    view: View, held: Holdings, judged: Mapping[str, list[Verdict]], create: Create | None
+) -> Iterable[Replicate]:
+    for name, verdicts_here in judged.items():
+        here = held.get(name, {})
+        for artifact, keep, reason in verdicts_here:
+            copy = here.get(artifact.key)
+            if not keep or (copy and not copy.broken) or (create and artifact.key == create.key):
+                continue
+            sources = _sources(view, held, artifact.key, name)
+            size = held[sources[0]][artifact.key].size
+            why = f"broken here: {copy.broken}" if copy else f"missing here ({reason})"
+            yield Replicate(artifact.target, artifact.key, sources, name, size, why)
+
+
+def _sources(view: View, held: Holdings, key: str, wanting: str) -> tuple[str, ...]:
+    """The destinations with a good copy, local ones first."""
+    good = [
+        name for name, copies in held.items() if name != wanting and key in copies and not copies[key].broken
+    ]
+    local = {item.name for item in view.fleet.destinations if item.protocol == "file"}
+    return tuple(sorted(good, key=lambda name: (name not in local, name)))
+
+
+def _prunes(held: Holdings, judged: Mapping[str, list[Verdict]]) -> Iterable[Prune]:
+    for name, verdicts_here in judged.items():
+        here = held.get(name, {})
+        for artifact, keep, reason in verdicts_here:
+            copy = here.get(artifact.key)
+            if copy and not keep:
+                yield Prune(artifact.target, artifact.key, name, copy.size, reason)
+
+
+def _broken(held: Holdings, artifacts: Mapping[str, Artifact], target: Target) -> Iterable[Note]:
+    """Copies that are broken and cannot be healed: kept, in case somebody can save them, and told."""
+    for name, copies in held.items():
+        for key, copy in copies.items():
+            if copy.broken and key not in artifacts:
+                message = f"{key} at {name} is broken ({copy.broken}) and there is no good copy elsewhere; it is kept"
+                yield Note("error", "broken", str(target.id), message)
+
+
+def _clock(held: Mapping[str, Mapping[str, Copy]], now: datetime) -> str:
+    """Why the clock is not to be trusted with deletions; empty when it is."""
+    stamps = [copy.artifact.stamp for copies in held.values() for copy in copies.values() if not copy.broken]
+    if not stamps:
+        return ""
+    newest = max(stamps)
+    if newest > horizon(now):
+        return f"an artifact is dated {newest}, after now ({to_stamp(now)}); a clock is or was wrong"
+    if newest < to_stamp(now.astimezone(UTC) - LONG_GAP):
+        return f"the newest artifact is dated {newest}, over a year before now ({to_stamp(now)}); is the clock right?"
+    return ""
