@@ -1,0 +1,55 @@
+# Everything that is done to this repository, as one command each. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# command=Debian package, or a package alone where no command tells whether it is there.
+PARTS := git=git dockerd=docker.io containerd=containerd runc=runc busybox-static sshd=openssh-server \
+         ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux
+BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+.PHONY: help setup parts lint format test bench demo schemas requirements clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## make .venv with the pinned development packages (does nothing when it is up to date)
+	@scripts/setup $(VENV) requirements-dev.txt
+
+parts: ## install the servers that the tests run against, as root (Debian packages)
+	@scripts/need $(PARTS)
+
+lint: setup ## ruff, mypy --strict, the import contracts, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: setup ## let ruff format and fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup parts lint ## set everything up, lint, run all tests against real servers
+	$(BIN)/pytest
+
+bench: setup ## measure against tar, restic and borg
+	@scripts/need $(BENCH_PARTS)
+	$(BIN)/python -m benchmarks
+
+demo: ## the main job in a minute, with nothing but Python and git
+	@scripts/need git=git
+	@scripts/setup .venv-demo requirements.txt
+	@scripts/demo .venv-demo/bin
+
+schemas: setup ## write schemas/*.json from the models
+	$(BIN)/reconciler schema --write schemas
+
+requirements: setup ## resolve the pinned packages again
+	$(COMPILE) --upgrade --extra all --group build pyproject.toml --output-file requirements.txt
+	$(COMPILE) --upgrade --extra dev --group build pyproject.toml --output-file requirements-dev.txt
+	$(COMPILE) --upgrade --group bootstrap --output-file requirements-uv.txt
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) .venv-demo build dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
