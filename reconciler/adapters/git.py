@@ -1,0 +1,242 @@
+"""The git port: reads and writes one branch of the repository that holds the specs. The only module that imports GitPython.
+
+Called by the command line. It works on the object store alone: no index, no work tree, no checkout, no hook, no network.
+The repository is always the one that git itself finds from the folder, so git's own ownership checks hold.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from subprocess import PIPE, TimeoutExpired
+from typing import NamedTuple
+
+from reconciler.errors import GitError
+
+TIMEOUT = 60.0
+"""Seconds after which a git command is given up."""
+
+_AUTHOR = "reconciler"
+_EMAIL = "reconciler@localhost"
+
+# A git hook or `git -c` hands these down; they would point our commands at another repository.
+_INHERITED = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_PREFIX",
+)
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ALLOW_PROTOCOL": "none",  # a partial clone may not fetch what is missing
+}
+_SETTINGS = (
+    "core.hooksPath=/dev/null",  # update-ref would run reference-transaction
+    "core.fsync=all",  # by default git does not sync loose objects: a power cut could leave a ref to nothing
+    "core.filesRefLockTimeout=2000",  # milliseconds to wait for somebody else's fetch or gc
+    "commit.gpgSign=false",
+    "i18n.commitEncoding=UTF-8",
+)
+_ADVICE = (
+    (
+        "dubious ownership",
+        "run as the user who owns the repository, or trust it: git config --global --add safe.directory PATH",
+    ),
+    (
+        ".lock': File exists",
+        "another git process is using the branch; when none is running, delete that lock file",
+    ),
+    ("Read-only file system", "make the repository writable, or move the specs to one that is"),
+    ("ermission denied", "let this user write to the repository, or run as its owner"),
+    ("insufficient permission", "let this user write to the repository, or run as its owner"),
+    ("No space left", "free some space on the repository's disk"),
+)
+
+
+class _Answer(NamedTuple):
+    """What a git command said: exit code, standard output, standard error."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def find(path: Path) -> GitRepository | None:
+    """The repository whose folder holds ``path``; None when there is none. Raises GitError when git refuses it."""
+    start = path.absolute()
+    while not start.is_dir():
+        start = start.parent
+    if not any(_looks_like_repository(folder) for folder in (start, *start.parents)):
+        return None  # so that nobody needs git who does not use it
+    repository = GitRepository(start)
+    repository.check()
+    return repository
+
+
+def _looks_like_repository(folder: Path) -> bool:
+    dot = folder / ".git"
+    bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+    return bare or dot.is_file() or (dot / "HEAD").exists()
+
+
+class GitRepository:
+    """The repository that git finds from ``folder``; implements ``ports.Repository``. Every method raises GitError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def check(self) -> None:
+        """Raises GitError when git cannot or will not use the repository."""
+        self._git("find it", "rev-parse", "--absolute-git-dir")
+
+    def head(self) -> str | None:
+        """The commit that is checked out, in hex; None before the first one."""
+        answer = self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if answer.code == 0:
+            return answer.out.decode().strip()
+        if answer.code == 1:
+            return None
+        raise self._error("read HEAD", answer)
+
+    def read(self, branch: str, name: str) -> bytes | None:
+        """The file ``name`` at the root of ``branch``; None when the branch or the file is not there."""
+        tip = self._tip(branch)
+        if tip is None:
+            return None
+        for entry in self._git(f"list branch {branch}", "ls-tree", "-z", tip).split(b"\0"):
+            meta, _, found = entry.partition(b"\t")
+            if found == name.encode():
+                return self._git(
+                    f"read {name} of branch {branch}", "cat-file", "blob", meta.split()[2].decode()
+                )
+        return None
+
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+        """Commit ``files`` as the whole tree of ``branch`` (an orphan at first), touching neither index nor work tree.
+
+        Returns the new commit, or None when the tree is already so. The branch moves last, from the tip that was seen
+        and no other; when somebody else moved it meanwhile, once more on top of that.
+        """
+        self._refuse_checked_out(branch)
+        tree = self._write_tree(files)
+        tip = self._tip(branch)
+        while True:
+            if tip is not None and self._tree_of(tip) == tree:
+                return None
+            commit = self._write_commit(tree, tip, message, time)
+            answer = self._run(
+                "update-ref", "-m", "reconciler: status", f"refs/heads/{branch}", commit, tip or ""
+            )
+            if answer.code == 0:
+                return commit
+            moved = self._tip(branch)
+            if moved == tip:
+                raise self._error(f"move branch {branch}", answer)
+            tip = moved
+
+    def _refuse_checked_out(self, branch: str) -> None:
+        listing = self._git("list work trees", "worktree", "list", "--porcelain")
+        if f"branch refs/heads/{branch}".encode() in listing.splitlines():
+            raise GitError(
+                f"git repository {self._folder}: branch {branch} is checked out in a work tree, so the status cannot be "
+                "committed to it without changing files there; check out another branch"
+            )
+
+    def _tip(self, branch: str) -> str | None:
+        """The commit that ``branch`` points at. Listed rather than resolved, so that a damaged one is not "absent"."""
+        full = f"refs/heads/{branch}"
+        lines = self._git(
+            f"look at branch {branch}", "for-each-ref", "--format=%(objectname) %(refname)", full
+        )
+        for line in lines.decode(errors="replace").splitlines():
+            tip, _, name = line.partition(" ")
+            if name == full:
+                return tip
+        return None
+
+    def _tree_of(self, commit: str) -> str:
+        answer = self._git("read the last status", "rev-parse", "--verify", f"{commit}^{{tree}}")
+        return answer.decode().strip()
+
+    def _write_tree(self, files: Mapping[str, bytes]) -> str:
+        entries = []
+        for name, data in files.items():
+            blob = self._git(f"store {name}", "hash-object", "-w", "--no-filters", "--stdin", data=data)
+            entries.append(b"100644 blob " + blob.strip() + b"\t" + name.encode() + b"\0")
+        return self._git("store the tree", "mktree", "-z", data=b"".join(entries)).decode().strip()
+
+    def _write_commit(self, tree: str, parent: str | None, message: str, time: datetime) -> str:
+        date = f"@{int(time.timestamp())} +0000"
+        name, email = self._configured("user.name") or _AUTHOR, self._configured("user.email") or _EMAIL
+        identity = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
+        }
+        parents = ("-p", parent) if parent else ()
+        text = message.encode(errors="replace")
+        commit = self._git("store the commit", "commit-tree", tree, *parents, data=text, environment=identity)
+        return commit.decode().strip()
+
+    def _configured(self, key: str) -> str:
+        answer = self._run("config", "--get", key)
+        return answer.out.decode(errors="replace").strip()
+
+    def _git(
+        self, aim: str, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Standard output of a git command that must succeed. ``aim`` says in the error what it was for."""
+        answer = self._run(*arguments, data=data, environment=environment)
+        if answer.code:
+            raise self._error(aim, answer)
+        return answer.out
+
+    def _run(
+        self, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> _Answer:
+        """Run git with ``data`` on its standard input, in a session of its own so that Ctrl-C does not cut it short."""
+        if shutil.which("git") is None:
+            raise GitError(
+                f"{self._folder} is in a git repository, but there is no git program in PATH; install git"
+            )
+        from git.cmd import Git
+
+        # GitPython falls back to the current directory when its own cannot be entered: -C fails instead.
+        unset = [word for name in _INHERITED for word in ("-u", name)]
+        command = ["env", *unset, "git", "-C", str(self._folder)]
+        for setting in _SETTINGS:
+            command += ["-c", setting]
+        process = Git().execute(
+            [*command, *arguments],
+            istream=PIPE,
+            as_process=True,
+            env={**_ENVIRONMENT, **(environment or {})},
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(data, timeout=TIMEOUT)
+        except TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise GitError(
+                f"git repository {self._folder}: git {arguments[0]} gave no answer within {TIMEOUT:.0f} seconds"
+            ) from None
+        return _Answer(process.returncode, out, err.decode(errors="replace"))
+
+    def _error(self, aim: str, answer: _Answer) -> GitError:
+        lines = [line for line in answer.err.splitlines() if line.strip()] or [f"exit code {answer.code}"]
+        reason = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])
+        advice = next((f"; {advice}" for sign, advice in _ADVICE if sign in answer.err), "")
+        return GitError(
+            f"git repository {self._folder}: cannot {aim}: {reason.partition(': ')[2] or reason}{advice}"
+        )

@@ -1,0 +1,109 @@
+"""Where the last status is kept: on a branch of the specs' repository, or in a folder of this user when there is none.
+
+Chosen by the command line, read and written by ``report``. It holds whole small files and knows nothing of their content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.errors import ReconcilerError
+from reconciler.ports import Repository
+
+BRANCH = "backup-status"
+"""The branch that holds the status and nothing else."""
+
+
+class Ledger(Protocol):
+    """A few small files that are replaced together. ``place`` tells people where they are."""
+
+    place: str
+
+    def read(self, name: str) -> bytes | None:
+        """The file ``name`` as it was last written; None when it never was. Raises ReconcilerError."""
+
+    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+        """Replace the files. Returns the commit, or None where there are no commits or nothing changed."""
+
+
+class BranchLedger:
+    """The files are the tree of the branch ``backup-status``."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self.place = f"branch {BRANCH}"
+
+    def read(self, name: str) -> bytes | None:
+        """The file at the branch's tip. Raises GitError."""
+        return self._repository.read(BRANCH, name)
+
+    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+        """Commit the files. Raises GitError."""
+        return self._repository.commit(BRANCH, files, message, time)
+
+
+class FolderLedger:
+    """The files lie in ``folder``, each replaced atomically, in the order given."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.place = str(folder)
+
+    def read(self, name: str) -> bytes | None:
+        """The file. Raises ReconcilerError."""
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._error("read", name, error) from None
+
+    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:  # noqa: ARG002
+        """Write the files; ``message`` and ``time`` are for commits, and there are none here. Raises ReconcilerError."""
+        for name, data in files.items():
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _replace(self._folder / name, data)
+            except OSError as error:
+                raise self._error("write", name, error) from None
+        return None
+
+    def _error(self, verb: str, name: str, error: OSError) -> ReconcilerError:
+        return ReconcilerError(
+            f"cannot {verb} the status {self._folder / name}: {error.strerror}; "
+            "make the folder usable for this user, or set XDG_STATE_HOME to another one"
+        )
+
+
+def open_ledger(specs: Path, repository: Repository | None) -> Ledger:
+    """The ledger of the specs at ``specs``: on a branch when they lie in a repository."""
+    return BranchLedger(repository) if repository else FolderLedger(state_folder(specs))
+
+
+def state_folder(specs: Path) -> Path:
+    """The folder for specs outside git: named by a digest of their path, below ``$XDG_STATE_HOME`` or ``~/.local/state``."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    # An XDG path that is not absolute is to be ignored, says its specification.
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    digest = hashlib.sha256(os.fsencode(specs.resolve())).hexdigest()
+    return base / "reconciler" / digest[:16]
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write ``path`` so that a reader and a power cut see the old or the new content, never a part."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
