@@ -118,7 +118,10 @@ def test_the_rule_about_half_files_sees_them() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_modules_and_functions_are_short(module: Path) -> None:
     assert len(module.read_text().splitlines()) <= 400
-    functions = [*nodes(module, ast.FunctionDef), *nodes(module, ast.AsyncFunctionDef)]
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
+        *nodes(module, ast.FunctionDef),
+        *nodes(module, ast.AsyncFunctionDef),
+    ]
     lengths = {function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions}
     assert {name: length for name, length in lengths.items() if length > 60} == {}
 

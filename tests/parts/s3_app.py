@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+from moto.moto_server.werkzeug_app import create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import get_input_stream
 
 FULL_KEY = "AKIATESTFULL"
@@ -191,7 +191,7 @@ def answer_error(start: StartResponse, status: int, code: str) -> Iterable[bytes
     return [text]
 
 
-class Quiet(MotoRequestHandler):
+class Quiet(WSGIRequestHandler):
     """Connections stay open, as with the real service; no line on the terminal for each request."""
 
     protocol_version = "HTTP/1.1"
