@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from reconciler.model import Destination, Probe, SourceReport, TargetId
+from reconciler.model import Action, Destination, Outcome, Probe, SourceReport, TargetId
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -265,3 +265,31 @@ class DestinationKind(Protocol):
 
     def open_store(self, destination: Destination) -> Store:
         """Open it; secrets are resolved here. Raises Unreachable, SecretError. Connecting may wait until first use."""
+
+
+# --- the world -------------------------------------------------------------------------------------------------------
+
+
+class World(msgspec.Struct, frozen=True):
+    """The four ports, wired by the command line: what observe, apply and restore may touch.
+
+    ``store`` opens a destination once and then returns the same. ``node`` names this machine in intent records.
+    """
+
+    clock: Clock
+    host: Host
+    store: Callable[[Destination], Store]
+    node: str
+
+
+class Progress(Protocol):
+    """Somebody who watches an apply or a restore. Calls come from several threads."""
+
+    def started(self, action: Action) -> None:
+        """An action begins."""
+
+    def advanced(self, size: int) -> None:
+        """``size`` more stored bytes of the current action went through."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """The action ended."""

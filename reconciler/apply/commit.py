@@ -1,0 +1,72 @@
+"""The commit protocol at one destination: announce, write, check, manifest last, and withdraw the announcement.
+
+Used by create and replicate. A kill at any moment leaves an intent record, by which the next run finds what to remove;
+without a manifest nothing of it is ever listed as a copy.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from reconciler.errors import ReconcilerError
+from reconciler.naming import intent_key, manifest_key
+from reconciler.ports import Store, Writer
+
+
+class Upload:
+    """One artifact on its way to one destination. Leaving the block without ``commit`` leaves nothing there."""
+
+    def __init__(self, store: Store, key: str, node: str) -> None:
+        """Announce ``key`` and begin to write it. Raises StoreError; then nothing is left either."""
+        self._store = store
+        self._key = key
+        self._intent = intent_key(node, key)
+        self._written = False
+        self._done = False
+        store.put(self._intent, b"")
+        try:
+            self.writer: Writer = store.create(key)
+        except BaseException:
+            self._withdraw()
+            raise
+
+    def commit(self, manifest: bytes, *, replace: bool = False) -> None:
+        """Make the artifact appear, then its manifest. ``replace`` removes the manifest of a broken copy first."""
+        if replace:
+            self._store.delete(manifest_key(self._key))
+        self.writer.commit()
+        self._written = True
+        self._store.put(manifest_key(self._key), manifest)
+        self._done = True
+        self._withdraw()
+
+    def discard(self) -> None:
+        """Leave nothing behind, as far as the destination lets us; what it keeps, the next run removes. Never raises."""
+        if self._done:
+            return
+        self._done = True
+        self.writer.discard()
+        try:
+            if self._written:
+                self._store.delete(manifest_key(self._key))
+                self._store.delete(self._key)
+            self._store.abandon(self._key)
+        except ReconcilerError:
+            return  # the intent record stays, so that the next run removes what this one could not
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Remove the intent record; one that stays is removed by the next run."""
+        try:
+            self._store.delete(self._intent)
+        except ReconcilerError:
+            return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()

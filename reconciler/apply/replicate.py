@@ -1,0 +1,53 @@
+"""Copy an artifact from a good copy to a destination that lacks it; every byte is checked against the manifest on the way."""
+
+from __future__ import annotations
+
+import hashlib
+
+from reconciler.apply.commit import Upload
+from reconciler.apply.result import Result
+from reconciler.errors import Corrupt, ReconcilerError
+from reconciler.manifests import decode
+from reconciler.model import Fleet, Manifest, Replicate
+from reconciler.naming import manifest_key
+from reconciler.pipeline.transfer import CHUNK
+from reconciler.ports import Progress, Store, World, Writer
+
+
+def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress) -> Result:
+    """Try the sources in order until one proves good. Raises ReconcilerError when none does, or the destination fails."""
+    target = world.store(fleet.destination(action.destination))
+    rotten: list[str] = []
+    for name in action.sources:
+        source = world.store(fleet.destination(name))
+        with Upload(target, action.key, world.node) as upload:
+            try:
+                content, manifest = _read_manifest(source, action.key)
+                _copy(source, upload.writer, manifest, progress)
+            except Corrupt as error:
+                rotten.append(f"the copy at {name} is corrupt: {error}")
+                continue
+            upload.commit(content, replace=True)
+        return Result(warnings=tuple(rotten), size=manifest.size)
+    raise ReconcilerError("no good copy to make it from: " + "; ".join(rotten))
+
+
+def _read_manifest(store: Store, key: str) -> tuple[bytes, Manifest]:
+    content = store.get(manifest_key(key))
+    return content, decode(content, key)
+
+
+def _copy(store: Store, writer: Writer, manifest: Manifest, progress: Progress) -> None:
+    """Read, hash and write, a chunk at a time. Raises Corrupt when the bytes are not the manifest's."""
+    digest = hashlib.sha256()
+    size = 0
+    with store.read(manifest.key) as reader:
+        while chunk := reader.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            writer.write(chunk)
+            progress.advanced(len(chunk))
+    if size != manifest.size:
+        raise Corrupt(f"{manifest.key} has {size} bytes instead of {manifest.size}")
+    if digest.hexdigest() != manifest.sha256:
+        raise Corrupt(f"{manifest.key} has the sha256 {digest.hexdigest()} instead of {manifest.sha256}")

@@ -1,0 +1,15 @@
+"""What one action came to, before it is redacted and timed as an Outcome. Used inside this package alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Result(NamedTuple):
+    """``error`` is empty on success; ``failures`` says why by destination; ``size`` is in stored bytes."""
+
+    error: str = ""
+    failures: Mapping[str, str] = {}
+    warnings: tuple[str, ...] = ()
+    size: int = 0

@@ -1,0 +1,107 @@
+"""One destination's objects, told apart: copies, leftovers, foreign files; and whether it is the place that it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.errors import Missing
+from reconciler.markers import Marker, check_marker
+from reconciler.model import Artifact, Copy, Leftover, Listing
+from reconciler.naming import MARKER, PART, manifest_key, parse, parse_intent
+from reconciler.ports import Store
+
+_MANIFEST = ".json"
+
+
+def read_listing(store: Store, name: str, seen: str) -> Listing:
+    """List a destination in one pass. ``seen`` is the marker id under which it was seen before, or empty.
+
+    Raises ReconcilerError when it cannot be listed.
+    """
+    sizes = {stored.key: stored.size for stored in store.list()}
+    try:
+        marker: Marker | None = check_marker(store.get(MARKER), name, seen) if MARKER in sizes else None
+    except Missing:  # gone between the listing and the reading
+        marker = None
+    if marker is None and seen:
+        return Listing(unknown=_lost(name, seen))
+    if marker is not None and marker.problem:
+        return Listing(unknown=marker.problem)
+    sizes.pop(MARKER, None)
+    return _sort(sizes, marker)
+
+
+def _lost(name: str, seen: str) -> str:
+    return (
+        f"destination {name} was seen before and has lost its marker {MARKER}: an unmounted disk, a wrong folder or bucket? "
+        f"Mount it; if this is the right place, put back {Marker(name=name, id=seen).text()}; "
+        "if it is a new and empty one, give the destination a new name in the specs"
+    )
+
+
+def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
+    """Tell the objects apart; each key is looked at once."""
+    artifacts: dict[str, Artifact] = {}
+    manifests: dict[str, Artifact] = {}
+    parts: dict[str, list[str]] = {}
+    intents: dict[str, tuple[str, str]] = {}
+    foreign: list[str] = []
+    for key in sizes:
+        of_manifest = parse(key.removesuffix(_MANIFEST)) if key.endswith(_MANIFEST) else None
+        if of_manifest:
+            manifests[of_manifest.key] = of_manifest
+        elif artifact := parse(key):
+            artifacts[key] = artifact
+        elif intent := parse_intent(key):
+            intents[intent[1]] = (intent[0], key)
+        elif owner := _part_of(key):
+            parts.setdefault(owner, []).append(key)
+        elif not key.endswith(PART) or parse_intent(key.removesuffix(PART)) is None:
+            foreign.append(key)
+    return Listing(
+        marker=marker.id if marker else "",
+        adopt=marker is None,
+        copies=tuple(_copies(artifacts, manifests, sizes)),
+        leftovers=tuple(_leftovers(artifacts, manifests, parts, intents)),
+        foreign=tuple(foreign),
+    )
+
+
+def _part_of(key: str) -> str:
+    """The artifact whose unfinished file (or whose manifest's) ``key`` is; empty when it is none."""
+    if not key.endswith(PART):
+        return ""
+    whole = key.removesuffix(PART)
+    for candidate in (whole.removesuffix(_MANIFEST), whole):
+        if parse(candidate):
+            return candidate
+    return ""
+
+
+def _copies(
+    artifacts: dict[str, Artifact], manifests: dict[str, Artifact], sizes: dict[str, int]
+) -> Iterable[Copy]:
+    """Every artifact with a manifest; one whose data is gone while its manifest stayed is broken."""
+    for key, artifact in manifests.items():
+        manifest_size = sizes[manifest_key(key)]
+        if key in artifacts:
+            yield Copy(artifact, sizes[key], manifest_size)
+        else:
+            yield Copy(artifact, 0, manifest_size, broken="its data is missing")
+
+
+def _leftovers(
+    artifacts: dict[str, Artifact],
+    manifests: dict[str, Artifact],
+    parts: dict[str, list[str]],
+    intents: dict[str, tuple[str, str]],
+) -> Iterable[Leftover]:
+    """Artifacts without a manifest, unfinished files, and records of writing: one leftover for each artifact."""
+    for key in sorted((artifacts.keys() - manifests.keys()) | parts.keys() | intents.keys()):
+        artifact = parse(key)
+        if artifact is None:
+            continue
+        node, record = intents.get(key, ("", ""))
+        data = [key] if key in artifacts and key not in manifests else []
+        keys = (*parts.get(key, ()), *data, *([record] if record else ()))
+        yield Leftover(key, artifact.target, artifact.time, node, keys, committed=key in manifests)

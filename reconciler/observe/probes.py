@@ -1,0 +1,81 @@
+"""The targets as they are now: there or missing, and whether their content is the one already backed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import cast
+
+import msgspec
+
+from reconciler import schedule
+from reconciler.errors import ReconcilerError
+from reconciler.manifests import decode
+from reconciler.model import Backup, Copy, Fleet, Listing, Probe, Target, TargetId
+from reconciler.model.observed import to_stamp
+from reconciler.naming import manifest_key
+from reconciler.ports import TargetKind, World
+from reconciler.retention import horizon
+
+
+def probe_targets(
+    fleet: Fleet, world: World, listings: Mapping[str, Listing], now: datetime
+) -> dict[TargetId, Probe]:
+    """A probe of every target of every backup that is not suspended."""
+    stored = _Stored(fleet, world, listings, now)
+    probes: dict[TargetId, Probe] = {}
+    for backup in fleet.backups:
+        for target in () if backup.suspend else backup.targets:
+            probe = _probe(target, world)
+            if probe.fingerprint:
+                fingerprint = stored.fingerprint(backup, target.id)
+                probe = msgspec.structs.replace(probe, stored_fingerprint=fingerprint)
+            probes[target.id] = probe
+    return probes
+
+
+def _probe(target: Target, world: World) -> Probe:
+    try:
+        return cast(TargetKind, target).probe(world.host)
+    except ReconcilerError as error:
+        return Probe(problem=str(error))
+
+
+class _Stored:
+    """The fingerprints in the manifests of newest artifacts; each is read only when its target may be due."""
+
+    def __init__(self, fleet: Fleet, world: World, listings: Mapping[str, Listing], now: datetime) -> None:
+        self._fleet = fleet
+        self._world = world
+        self._listings = listings
+        self._now = now
+
+    @cached_property
+    def _newest(self) -> dict[TargetId, tuple[str, Copy]]:
+        """The newest good copy of every target that is not dated after now, and where it is."""
+        latest = horizon(self._now)
+        newest: dict[TargetId, tuple[str, Copy]] = {}
+        for name, listing in sorted(self._listings.items()):
+            for copy in listing.copies:
+                artifact = copy.artifact
+                if copy.broken or artifact.stamp > latest:
+                    continue
+                held = newest.get(artifact.target)
+                if held is None or held[1].artifact.stamp < artifact.stamp:
+                    newest[artifact.target] = (name, copy)
+        return newest
+
+    def fingerprint(self, backup: Backup, target: TargetId) -> str:
+        """What the newest artifact holds; empty when there is none, or none is due, or it cannot be told."""
+        held = self._newest.get(target)
+        tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), self._now)
+        if held is None or tick is None or held[1].artifact.stamp >= to_stamp(tick):
+            return ""
+        name, copy = held
+        key = copy.artifact.key
+        try:
+            store = self._world.store(self._fleet.destination(name))
+            return decode(store.get(manifest_key(key)), key).fingerprint
+        except ReconcilerError:
+            return ""  # not known to be the same: it is saved again, which loses nothing

@@ -1,0 +1,92 @@
+"""Bring an artifact back: choose it, check that nothing is destroyed unasked, verify it, and only then put it in place.
+
+Called by the command line. Reads destinations; writes only to the sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from reconciler.errors import Corrupt, ReconcilerError, StoreError
+from reconciler.manifests import decode
+from reconciler.model import Copy, Fleet, Manifest
+from reconciler.naming import manifest_key
+from reconciler.pipeline.unpack import unpack, verified
+from reconciler.ports import Sink, Store, World
+from reconciler.restore.choose import Choice, choose
+
+__all__ = ["Choice", "Restored", "choose", "read_manifest", "restore"]
+
+
+class Restored(NamedTuple):
+    """What was restored, from where, and which copies turned out to be bad on the way."""
+
+    manifest: Manifest
+    destination: str
+    warnings: tuple[str, ...]
+
+
+def read_manifest(choice: Choice, fleet: Fleet, world: World) -> Manifest:
+    """The manifest of the chosen artifact, from the first destination where it is readable. Raises Corrupt."""
+    reasons: list[str] = []
+    for name, copy in choice.copies:
+        try:
+            return _manifest(world.store(fleet.destination(name)), copy)
+        except (Corrupt, StoreError) as error:
+            reasons.append(f"{name}: {error}")
+    raise Corrupt("no readable manifest: " + "; ".join(reasons))
+
+
+def restore(
+    choice: Choice, sink: Sink, fleet: Fleet, world: World, advanced: Callable[[int], None]
+) -> Restored:
+    """Restore the chosen artifact from the first copy that proves good. The sink has been checked already.
+
+    Raises Corrupt when no copy is good, StoreError when none can be read, or what the sink raises; the old data is then
+    still in place.
+    """
+    bad: list[str] = []
+    for name, copy in choice.copies:
+        store = world.store(fleet.destination(name))
+        try:
+            manifest = _manifest(store, copy)
+            _receive(store, manifest, sink, advanced)
+        except (Corrupt, StoreError) as error:
+            sink.abort()
+            bad.append(f"{name}: {error}")
+            continue
+        except BaseException:
+            sink.abort()
+            raise
+        return Restored(manifest, name, tuple(bad))
+    raise Corrupt(
+        f"{choice.artifact.key} cannot be restored from any destination; the target is as it was. "
+        + "; ".join(bad)
+    )
+
+
+def _manifest(store: Store, copy: Copy) -> Manifest:
+    if copy.broken:
+        raise Corrupt(copy.broken)
+    return decode(store.get(manifest_key(copy.artifact.key)), copy.artifact.key)
+
+
+def _receive(store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[int], None]) -> None:
+    """Verify, receive, commit. A sink that cannot stage gets its first byte only after a pass that checked them all."""
+    if not sink.staged:
+        with store.read(manifest.key) as reader:
+            for _ in verified(reader, manifest, lambda _size: None):
+                pass
+    with store.read(manifest.key) as reader:
+        chunks = unpack(reader, manifest, advanced)
+        sink.receive(chunks)
+        _exhaust(chunks, manifest)
+    sink.commit()
+
+
+def _exhaust(chunks: Iterator[bytes], manifest: Manifest) -> None:
+    """A sink may stop reading at the end of what it understands: the rest is still checked."""
+    for chunk in chunks:
+        if chunk.strip(b"\0"):
+            raise ReconcilerError(f"{manifest.key} was not taken whole: data was left over")
