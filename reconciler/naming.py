@@ -1,7 +1,8 @@
 """The names of objects at a destination: artifact, manifest, intent and marker. Used by observe, plan, apply and restore.
 
 ``{folder}/{service}_{type}_{timestamp}_{tier}.{ext}``, where the folder is the tier, or ``images`` for images. A name parses
-one way only: service and type hold no underscore. ``.from-{timestamp}`` before the extension is reserved.
+one way only: service and type hold no underscore, and an extension of several parts ends neither in ``.json`` (a manifest) nor
+in ``.part`` (an unfinished file). ``.from-{timestamp}`` before the extension is reserved.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _NAME = re.compile(
     r"(?P<folder>images|hourly|daily|weekly|monthly|yearly)/"
     r"(?P<service>[a-z0-9][a-z0-9.-]*)_(?P<type>[a-z0-9][a-z0-9.-]*)_"
     r"(?P<stamp>\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ)_"
-    r"(?P<tier>hourly|daily|weekly|monthly|yearly)\.(?P<ext>[a-z0-9]+(?:\.[a-z0-9]+)*)"
+    r"(?P<tier>hourly|daily|weekly|monthly|yearly)\.(?P<ext>[a-z0-9]+(?:\.(?!(?:json|part)\Z)[a-z0-9]+)*)",
+    re.ASCII,  # digits of other scripts are no digits here
 )
 _SUFFIX: dict[Codec, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 _TIER: dict[str, Tier] = {tier: tier for tier in TIERS}
