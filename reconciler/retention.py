@@ -71,7 +71,8 @@ def new_tier(artifacts: Iterable[Artifact], tiers: Collection[Tier], now: dateti
 def verdicts(artifacts: Iterable[Artifact], retention: Retention, now: datetime) -> list[Verdict]:
     """A verdict for each of one target's artifacts, newest first, whatever their order.
 
-    Keeps the newest N of each tier and the newest ``minimum`` of all. Artifacts dated after ``now`` are kept and not counted.
+    Keeps the newest N of each tier, and the newest ``minimum`` of all that count as some tier here. Artifacts dated after
+    ``now`` are kept and not counted.
     """
     latest = horizon(now)
     ordered = sorted(artifacts, key=lambda artifact: (artifact.stamp, artifact.key), reverse=True)
@@ -84,26 +85,30 @@ def verdicts(artifacts: Iterable[Artifact], retention: Retention, now: datetime)
         if artifact.stamp > latest:
             result.append(Verdict(artifact, keep=True, reason="dated after now: kept, not counted"))
             continue
-        seen += 1
         tier = effective[artifact.tier]
-        result.append(
-            _verdict(artifact, tier, counts, limits, seen <= retention.minimum and retention.minimum)
-        )
+        if tier is None:
+            result.append(Verdict(artifact, keep=False, reason=f"no {artifact.tier} rule here"))
+            continue
+        seen += 1
+        counts[tier] += 1
+        if counts[tier] <= limits[tier]:
+            result.append(Verdict(artifact, keep=True, reason=f"{tier} {counts[tier]} of {limits[tier]}"))
+        elif seen <= retention.minimum:
+            result.append(Verdict(artifact, keep=True, reason=f"among the newest {retention.minimum}"))
+        else:
+            result.append(Verdict(artifact, keep=False, reason=f"past {tier} {limits[tier]}"))
     return result
 
 
-def _verdict(
-    artifact: Artifact, tier: Tier | None, counts: dict[Tier, int], limits: dict[Tier, int], minimum: int
-) -> Verdict:
-    """The verdict on the next older artifact; counts it. ``minimum`` is 0 when it is not among the newest."""
-    if tier is not None:
-        counts[tier] += 1
-        if counts[tier] <= limits[tier]:
-            return Verdict(artifact, keep=True, reason=f"{tier} {counts[tier]} of {limits[tier]}")
-    if minimum:
-        return Verdict(artifact, keep=True, reason=f"among the newest {minimum}")
-    return Verdict(
-        artifact,
-        keep=False,
-        reason=f"past {tier} {limits[tier]}" if tier else f"no {artifact.tier} rule here",
-    )
+def sparing_newest(judged: list[Verdict], present: Collection[str]) -> list[Verdict]:
+    """``judged`` for a destination that holds good copies of the keys ``present``: the newest of them is never given up.
+
+    It goes when a newer one that retention keeps has taken its place.
+    """
+    for index, verdict in enumerate(judged):
+        if verdict.keep:
+            break
+        if verdict.artifact.key in present:
+            spared = Verdict(verdict.artifact, keep=True, reason=f"newest copy here ({verdict.reason})")
+            return [*judged[:index], spared, *judged[index + 1 :]]
+    return judged

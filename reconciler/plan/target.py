@@ -11,7 +11,16 @@ from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replic
 from reconciler.model.observed import to_stamp
 from reconciler.naming import artifact_key
 from reconciler.plan.view import Holdings, View, good_artifacts
-from reconciler.retention import Verdict, counts_as, horizon, new_tier, retention_at, tiers_of, verdicts
+from reconciler.retention import (
+    Verdict,
+    counts_as,
+    horizon,
+    new_tier,
+    retention_at,
+    sparing_newest,
+    tiers_of,
+    verdicts,
+)
 
 LONG_GAP = timedelta(days=366)
 """A newest artifact older than this means a clock far ahead, or a machine long off: nothing is pruned in that run."""
@@ -41,7 +50,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
         create, problem = _create(view, backup, target, artifacts, now, due)
     if create:
         artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
-    judged = _judge(view, backup, artifacts.values(), now)
+    judged = _judge(view, backup, artifacts.values(), held, now)
     notes = [*_broken(held, artifacts, target), *([problem] if problem else [])]
     hold = "it cannot be backed up" if problem else _clock(held, now)
     if hold and not problem:
@@ -51,7 +60,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
 
 
 def _judge(
-    view: View, backup: Backup, artifacts: Iterable[Artifact], now: datetime
+    view: View, backup: Backup, artifacts: Iterable[Artifact], held: Holdings, now: datetime
 ) -> dict[str, list[Verdict]]:
     """The verdicts at each known destination; destinations with the same retention share them."""
     listed = list(artifacts)
@@ -62,7 +71,8 @@ def _judge(
             retention = retention_at(view.fleet, backup, name)
             if retention not in shared:
                 shared[retention] = verdicts(listed, retention, now)
-            result[name] = shared[retention]
+            good = {key for key, copy in held.get(name, {}).items() if not copy.broken}
+            result[name] = sparing_newest(shared[retention], good)
     return result
 
 
