@@ -37,7 +37,7 @@ def withhold(fleet: Fleet, wishes: Sequence[Wish]) -> tuple[tuple[Prune, ...], t
     if len(prunes) <= limit or fleet.policy.deletions.approved == code:
         return tuple(prunes), ()
     message = (
-        f"{len(prunes)} deletions are more than {limit} (Policy deletions.maxPerRun): none is made. "
+        f"deletions wanted: {len(prunes)}, more than {limit} (Policy deletions.maxPerRun): none is made. "
         f"If all of them are right, commit `deletions: {{approved: {code}}}` in the Policy"
     )
     return (), (Note("warning", "deletions", "policy", message),)

@@ -33,7 +33,7 @@ def _destinations(view: View) -> Iterable[Note]:
                 "info",
                 "foreign",
                 name,
-                f"{len(listing.foreign)} files are not ours and left alone: {shown}{more}",
+                f"not ours and left alone ({len(listing.foreign)}): {shown}{more}",
             )
 
 
@@ -44,7 +44,10 @@ def _orphans(view: View) -> Iterable[Note]:
         count = sum(len(copies) for copies in held.values())
         where = ", ".join(sorted(held))
         yield Note(
-            "info", "orphan", str(target), f"no spec names it any more; {count} copies at {where} are kept"
+            "info",
+            "orphan",
+            str(target),
+            f"no spec names it any more; its copies ({count}) at {where} are kept",
         )
 
 
@@ -61,4 +64,6 @@ def _future(view: View, now: datetime) -> Iterable[Note]:
     for name, listing in sorted(view.seen.listings.items()):
         count = sum(copy.artifact.stamp > latest for copy in listing.copies)
         if count:
-            yield Note("warning", "clock", name, f"{count} copies are dated after now: kept, and not counted")
+            yield Note(
+                "warning", "clock", name, f"copies dated after now: {count}; they are kept, and not counted"
+            )

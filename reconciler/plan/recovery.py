@@ -17,7 +17,7 @@ def recoveries(fleet: Fleet, seen: Observation, now: datetime) -> tuple[list[Rec
     notes: list[Note] = []
     for name, listing in sorted(seen.listings.items()):
         for leftover in sorted(listing.leftovers, key=lambda item: item.keys):
-            own = leftover.node == seen.node and leftover.target in ours
+            own = bool(leftover.node) and leftover.node == seen.node and leftover.target in ours
             if own or abs(now - leftover.time) > OLD:
                 actions.append(
                     _recover(name, leftover, "an earlier run here died" if own else "older than any run")
@@ -34,6 +34,5 @@ def _recover(destination: str, leftover: Leftover, why: str) -> Recover:
 
 def _waiting(leftover: Leftover) -> str:
     who = f"node {leftover.node}" if leftover.node else "another run"
-    return (
-        f"{leftover.key} has no manifest: {who} is writing it, or died; it is removed after {OLD.days} days"
-    )
+    what = "is whole, with a record that it is being written" if leftover.committed else "has no manifest"
+    return f"{leftover.key} {what}: {who} is at it, or died; what is left is removed after {OLD.days} days"
