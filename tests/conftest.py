@@ -40,6 +40,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line("real parts used: " + ("; ".join(used) if used else "none"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a run that skipped a test has failed, whatever the reason."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if in_ci() and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def in_ci() -> bool:
+    """Whether nothing may be skipped."""
+    return os.environ.get("CI") == "true"
+
+
 class Parts:
     """Starts real parts for the fixtures below and notes them for the summary."""
 
@@ -52,7 +65,7 @@ class Parts:
         try:
             running = self.open.enter_context(part)
         except MissingPart as error:
-            if os.environ.get("CI") == "true":
+            if in_ci():
                 pytest.fail(f"missing part: {error}", pytrace=False)
             pytest.skip(f"missing part: {error}")
         self.used.append(running.version)
