@@ -204,15 +204,18 @@ class Deletions(SpecModel, frozen=True, kw_only=True):
             examples=[20],
         ),
     ] = None
-    approved: Annotated[
-        str | None,
-        Meta(
-            title="Approval",
-            description="The code that plan prints when it withholds deletions: approves exactly those.",
-            pattern="^[0-9a-f]{12}$",
-            examples=["3f9c2a1b77d0"],
-        ),
-    ] = None
+    approved: (
+        Annotated[
+            str,
+            Meta(
+                title="Approval",
+                description="The code that plan prints when it withholds deletions: approves exactly those.",
+                pattern="^[0-9a-f]{12}$",
+                examples=["3f9c2a1b77d0"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

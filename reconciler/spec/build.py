@@ -1,0 +1,134 @@
+"""Documents without structural errors become the model. Used by check and rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reconciler.model import (
+    Backup,
+    Compression,
+    Deletions,
+    Destination,
+    Fleet,
+    FromEnv,
+    FromFile,
+    OptionValue,
+    Policy,
+    Target,
+)
+from reconciler.model.fleet import DEFAULT_RETENTION
+from reconciler.spec.documents import (
+    AnyTarget,
+    BackupDocument,
+    Defaults,
+    DestinationDocument,
+    Document,
+    PolicyDocument,
+)
+from reconciler.spec.urls import absolute
+
+_PATH_OPTIONS = ("_file", "_hosts")
+
+
+def typed(data: Any) -> DestinationDocument | BackupDocument | PolicyDocument | None:
+    """The typed document, or None where the data is not yet right (its problems are reported by then)."""
+    try:
+        return msgspec.convert(data, Document)  # type: ignore[no-any-return]
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def target(data: Any, folder: Path) -> Target | None:
+    """One target with absolute paths, or None where the data is not right."""
+    try:
+        found: Target = msgspec.convert(data, AnyTarget)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    return located(found, folder)
+
+
+def located(found: Target, folder: Path) -> Target:
+    """A target whose relative paths are relative to ``folder``."""
+    locate = getattr(found, "located", None)
+    placed: Target = locate(folder) if locate is not None else found
+    return placed
+
+
+def fleet(documents: Iterable[tuple[Any, str, Path]]) -> Fleet:
+    """The fleet of typed documents, each with its place and the folder that its relative paths start from."""
+    found = list(documents)
+    policies = [(document, where) for document, where, _ in found if isinstance(document, PolicyDocument)]
+    policy = _policy(*policies[0]) if policies else Policy()
+    defaults = (policies[0][0].spec.defaults if policies else None) or Defaults()
+    return Fleet(
+        destinations=tuple(
+            _destination(*entry) for entry in found if isinstance(entry[0], DestinationDocument)
+        ),
+        backups=tuple(_backup(*entry, defaults) for entry in found if isinstance(entry[0], BackupDocument)),
+        policy=policy,
+    )
+
+
+def _policy(document: PolicyDocument, where: str) -> Policy:
+    spec = document.spec
+    return Policy(
+        name=document.metadata.name,
+        rule321=spec.rule321,
+        deletions=spec.deletions or Deletions(),
+        where=where,
+    )
+
+
+def _destination(document: DestinationDocument, where: str, folder: Path) -> Destination:
+    spec = document.spec
+    return Destination(
+        name=document.metadata.name,
+        url=absolute(spec.url, folder),
+        media=spec.media,
+        offsite=spec.offsite,
+        options={key: _option(key, value, folder) for key, value in (spec.options or {}).items()},
+        retention=spec.retention,
+        where=where,
+    )
+
+
+def _option(key: str, value: Any, folder: Path) -> OptionValue:
+    if isinstance(value, Mapping):
+        if "fromEnv" in value:
+            return FromEnv(from_env=value["fromEnv"])
+        return FromFile(from_file=_path(value["fromFile"], folder))
+    if isinstance(value, str) and key.endswith(_PATH_OPTIONS):
+        return _path(value, folder)
+    option: OptionValue = value
+    return option
+
+
+def _path(text: str, folder: Path) -> str:
+    expanded = os.path.expanduser(text)
+    return expanded if os.path.isabs(expanded) else os.path.normpath(folder.absolute() / expanded)
+
+
+def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaults) -> Backup:
+    spec = document.spec
+    return Backup(
+        name=document.metadata.name,
+        schedule=spec.schedule or defaults.schedule or "",
+        timezone=spec.timezone or defaults.timezone or "UTC",
+        suspend=spec.suspend,
+        targets=tuple(located(found, folder) for found in spec.targets),
+        destinations=spec.destinations or defaults.destinations or (),
+        retention=spec.retention or defaults.retention or DEFAULT_RETENTION,
+        compression=_compression(spec.compression or defaults.compression),
+        where=where,
+    )
+
+
+def _compression(written: Any) -> Compression:
+    if isinstance(written, str):
+        return msgspec.convert({"codec": written}, Compression)
+    return written if isinstance(written, Compression) else Compression()

@@ -1,0 +1,280 @@
+"""The documents that people commit, as typed models: the one source of the JSON Schemas. Used by schema and build.
+
+Every field has a title, a description and an example; they are what editors show. ``null`` is never a value in YAML: a field
+that is None here is one that was left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta
+
+from reconciler import registry
+from reconciler.model import Codec, Compression, Deletions, Retention, Rule321, Target
+from reconciler.model.fleet import Name, SpecModel
+
+API_VERSION = "reconciler/v1"
+
+
+def target_types() -> tuple[type[Target], ...]:
+    """The class of every kind of target: in each module of ``targets/``, the Target that is tagged with its name."""
+    types: list[type[Target]] = []
+    for name in registry.names("targets"):
+        members = vars(registry.find("targets", name)).values()
+        classes = [member for member in members if isinstance(member, type) and issubclass(member, Target)]
+        types += [member for member in classes if member.__struct_config__.tag == name]
+    return tuple(types)
+
+
+if TYPE_CHECKING:
+    AnyTarget = Target
+else:
+    AnyTarget = functools.reduce(operator.or_, target_types())
+
+Version = Annotated[
+    Literal["reconciler/v1"],
+    Meta(title="API version", description="Version of the document format.", examples=["reconciler/v1"]),
+]
+Schedule = Annotated[
+    str,
+    Meta(
+        title="Schedule",
+        description="When to back up: five cron fields (minute hour day month weekday), or @hourly, @daily, @weekly, "
+        "@monthly, @yearly. In the time zone of the backup.",
+        min_length=1,
+        max_length=200,
+        examples=["0 3 * * *", "@daily"],
+    ),
+]
+TimeZone = Annotated[
+    str,
+    Meta(
+        title="Time zone",
+        description="IANA name of the time zone of the schedule and of days, weeks and months. Default: UTC.",
+        min_length=1,
+        max_length=64,
+        examples=["Europe/Berlin"],
+    ),
+]
+DestinationNames = Annotated[
+    tuple[Name, ...],
+    Meta(
+        title="Destinations",
+        description="Names of the Destination documents that hold a copy each.",
+        min_length=1,
+        examples=[["local", "offsite"]],
+    ),
+]
+Kept = Annotated[
+    Retention | None,
+    Meta(
+        title="Retention",
+        description="How many artifacts of each tier to keep; replaces the default as a whole.",
+        examples=[{"daily": 7, "weekly": 4, "monthly": 3}],
+    ),
+]
+Compressed = Annotated[
+    Codec | Compression | None,
+    Meta(
+        title="Compression",
+        description="How artifacts are compressed: a codec, or a codec with its level. Default: zstd at level 3.",
+        examples=["zstd", {"codec": "gzip", "level": 9}],
+    ),
+]
+
+
+class Metadata(SpecModel, frozen=True, kw_only=True):
+    """What names a document."""
+
+    name: Annotated[
+        Name,
+        Meta(
+            title="Name", description="Name of the document, unique among its kind.", examples=["monitoring"]
+        ),
+    ]
+
+
+Named = Annotated[
+    Metadata, Meta(title="Metadata", description="What names the document.", examples=[{"name": "local"}])
+]
+
+
+class DestinationSpec(SpecModel, frozen=True, kw_only=True):
+    """Where a destination is, and what it counts for."""
+
+    url: Annotated[
+        str,
+        Meta(
+            title="URL",
+            description="Where the copies lie, without credentials. file:///folder is absolute; file://./folder and "
+            "file://../folder are relative to the file that says so.",
+            min_length=1,
+            max_length=2048,
+            examples=["file:///srv/backups", "s3://acme-backups/docker"],
+        ),
+    ]
+    media: Annotated[
+        str,
+        Meta(
+            title="Media",
+            description="The kind of media, for the 3-2-1 rule; the original is on disk. hdd, ssd and nvme count as disk.",
+            pattern="^[a-z0-9][a-z0-9-]{0,62}$",
+            examples=["hdd", "object-storage"],
+        ),
+    ] = "disk"
+    offsite: Annotated[
+        bool,
+        Meta(
+            title="Off-site",
+            description="Whether it survives the loss of the place where the original is. Default: false.",
+            examples=[True],
+        ),
+    ] = False
+    options: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            title="Options",
+            description="Settings of the URL's protocol; secrets by reference.",
+            examples=[{"endpoint_url": "https://s3.example.com", "key": {"fromEnv": "S3_ACCESS_KEY"}}],
+        ),
+    ] = None
+    retention: Annotated[
+        Retention | None,
+        Meta(
+            title="Retention",
+            description="How many artifacts of each tier to keep here, instead of the backup's own retention.",
+            examples=[{"daily": 14, "weekly": 8, "monthly": 12, "yearly": 3}],
+        ),
+    ] = None
+
+
+class DestinationDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag="Destination"):
+    """A place that holds copies."""
+
+    api_version: Version
+    metadata: Named
+    spec: Annotated[
+        DestinationSpec,
+        Meta(
+            title="Destination",
+            description="Where the destination is, and what it counts for.",
+            examples=[{"url": "file:///srv/backups", "media": "hdd"}],
+        ),
+    ]
+
+
+class BackupSpec(SpecModel, frozen=True, kw_only=True):
+    """What to back up, when, where to, and for how long."""
+
+    targets: Annotated[
+        tuple[AnyTarget, ...],
+        Meta(
+            title="Targets",
+            description="The things to protect.",
+            min_length=1,
+            examples=[[{"name": "grafana", "kind": "volume", "volume": "grafana_data"}]],
+        ),
+    ]
+    schedule: Schedule | None = None
+    timezone: TimeZone | None = None
+    suspend: Annotated[
+        bool,
+        Meta(
+            title="Suspend",
+            description="Makes no new artifacts while true; the ones that are there are kept. Default: false.",
+            examples=[True],
+        ),
+    ] = False
+    destinations: DestinationNames | None = None
+    retention: Kept = None
+    compression: Compressed = None
+
+
+class BackupDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag="Backup"):
+    """Targets that share a schedule, destinations and retention."""
+
+    api_version: Version
+    metadata: Named
+    spec: Annotated[
+        BackupSpec,
+        Meta(
+            title="Backup",
+            description="What to back up, when, where to, and for how long.",
+            examples=[
+                {
+                    "schedule": "@daily",
+                    "destinations": ["local"],
+                    "targets": [{"name": "shop", "kind": "path", "path": "./shop"}],
+                }
+            ],
+        ),
+    ]
+
+
+class Defaults(SpecModel, frozen=True, kw_only=True):
+    """What holds for every Backup that does not say otherwise."""
+
+    schedule: Schedule | None = None
+    timezone: TimeZone | None = None
+    destinations: DestinationNames | None = None
+    retention: Kept = None
+    compression: Compressed = None
+
+
+class PolicySpec(SpecModel, frozen=True, kw_only=True):
+    """Rules for the whole fleet."""
+
+    rule321: Annotated[
+        Rule321,
+        Meta(
+            title="3-2-1 rule",
+            description="Three copies, two kinds of media, one off-site: require (an error), warn or off. Default: warn.",
+            examples=["require"],
+        ),
+    ] = "warn"
+    deletions: Annotated[
+        Deletions | None,
+        Meta(
+            title="Deletions",
+            description="How many copies one run may delete, and the approval for more.",
+            examples=[{"maxPerRun": 20}],
+        ),
+    ] = None
+    orphans: Annotated[
+        Literal["keep"],
+        Meta(
+            title="Orphans",
+            description="What happens to artifacts of targets that no Backup names any more: they are kept.",
+            examples=["keep"],
+        ),
+    ] = "keep"
+    defaults: Annotated[
+        Defaults | None,
+        Meta(
+            title="Defaults",
+            description="What holds for every Backup that does not say otherwise.",
+            examples=[{"timezone": "Europe/Berlin", "destinations": ["local", "offsite"]}],
+        ),
+    ] = None
+
+
+class PolicyDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag="Policy"):
+    """Rules for the whole fleet; at most one document."""
+
+    api_version: Version
+    metadata: Named
+    spec: Annotated[
+        PolicySpec,
+        Meta(title="Policy", description="Rules for the whole fleet.", examples=[{"rule321": "require"}]),
+    ]
+
+
+Document = DestinationDocument | BackupDocument | PolicyDocument
+DOCUMENTS: dict[str, type[SpecModel]] = {
+    "Destination": DestinationDocument,
+    "Backup": BackupDocument,
+    "Policy": PolicyDocument,
+}

@@ -1,0 +1,124 @@
+"""Fields whose form no schema can tell: schedules, time zones, URLs, retentions, compression. Used by check.
+
+Works on the plain data, so that these errors are reported beside structural ones. A value of a wrong type is none of its
+business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler import schedule
+from reconciler.model import TIERS
+from reconciler.spec.problems import Path, Problem, quote
+from reconciler.spec.reader import Document
+from reconciler.spec.suggest import closest, did_you_mean
+from reconciler.spec.urls import complaint
+
+Finding = tuple[Path, str]
+
+_LEVELS = {"zstd": (1, 19), "gzip": (1, 9)}
+_SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def field_problems(document: Document) -> Iterator[Problem]:
+    """What is wrong with single fields of ``document``."""
+    spec = document.data.get("spec")
+    if not isinstance(spec, dict):
+        return
+    for path, block in (("spec",), spec), (("spec", "defaults"), spec.get("defaults")):
+        if isinstance(block, dict):
+            for where, message in _in_block(block, path):
+                if where not in document.refused:
+                    yield document.problem(where, message)
+
+
+def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    yield from _schedule(block, path)
+    yield from _zone(block, path)
+    yield from _retention(block, path)
+    yield from _compression(block, path)
+    yield from _repeated(block, path)
+    if isinstance(block.get("url"), str) and (message := complaint(block["url"])):
+        yield (*path, "url"), message
+
+
+def _schedule(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    text = block.get("schedule")
+    if isinstance(text, str) and 0 < len(text) <= 200 and (message := _cron_complaint(text)):
+        yield (*path, "schedule"), message
+
+
+def _cron_complaint(text: str) -> str:
+    try:
+        schedule.parse(text, "UTC")
+    except ValueError as error:
+        return f"{error}{_meant(text)}"
+    except Exception:  # noqa: BLE001 - whatever an expression does to the cron library, it is no schedule
+        return f"{quote(text)} is not a cron expression"
+    return ""
+
+
+def _meant(text: str) -> str:
+    """A suggestion for the first word of a schedule that is near to a name."""
+    if text.startswith("@") or " " not in text.strip():
+        return did_you_mean(text if text.startswith("@") else f"@{text}", _SCHEDULES)
+    names = {*_WEEKDAYS, *_MONTHS}
+    for field in text.lower().split():
+        for word in field.replace("-", ",").split(","):
+            if word.isalpha() and word not in names and (near := closest(word, names)):
+                return f' (did you mean "{near}"?)'
+    return ""
+
+
+def _zone(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    zone = block.get("timezone")
+    if not isinstance(zone, str) or not 0 < len(zone) <= 64:
+        return
+    if zone == "localtime":
+        yield (
+            (*path, "timezone"),
+            '"localtime" is another zone on every machine; use an IANA name such as Europe/Berlin',
+        )
+        return
+    try:
+        schedule.parse("@daily", zone)
+    except ValueError as error:
+        from zoneinfo import available_timezones
+
+        yield (*path, "timezone"), f"{error}{did_you_mean(zone, available_timezones())}"
+
+
+def _retention(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    retention = block.get("retention")
+    counts = [retention.get(tier, 0) for tier in TIERS] if isinstance(retention, dict) else [None]
+    if all(count == 0 and isinstance(count, int) for count in counts):
+        yield (*path, "retention"), f"keeps nothing: give a count to one of {', '.join(TIERS)}"
+
+
+def _compression(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    compression = block.get("compression")
+    if not isinstance(compression, dict):
+        return
+    level, codec = compression.get("level"), compression.get("codec", "zstd")
+    if not isinstance(level, int) or isinstance(level, bool):
+        return
+    if codec == "none":
+        yield (*path, "compression", "level"), "codec none has no level: remove it"
+    elif codec in _LEVELS and not _LEVELS[codec][0] <= level <= _LEVELS[codec][1]:
+        least, most = _LEVELS[codec]
+        yield (
+            (*path, "compression", "level"),
+            f"expected a level of {least} to {most} for {codec}, got {level}",
+        )
+
+
+def _repeated(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    names = block.get("destinations")
+    if isinstance(names, list):
+        for position, name in enumerate(names):
+            if isinstance(name, str) and name in names[:position]:
+                yield (*path, "destinations", position), f"{quote(name)} is in the list twice"
