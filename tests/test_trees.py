@@ -93,6 +93,8 @@ def same_size_hole(file: Path) -> None:
 def test_every_change_is_seen(
     tmp_path: Path, name: str, change: Callable[[Path], object], field: str
 ) -> None:
+    if name.startswith("owners") and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
     build_nasty_tree(tmp_path / "a", sparse_size=MIB)
     before = snapshot(tmp_path / "a")
     change(tmp_path / "a" / name)

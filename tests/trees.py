@@ -133,7 +133,8 @@ def make_special(base: bytes, sparse_size: int) -> None:
 def make_owners_and_modes(base: bytes) -> None:
     """Modes with setuid, setgid and sticky; owners that no passwd entry names (as root)."""
     place = os.path.join(base, b"modes")
-    for mode in (0o000, 0o400, 0o444, 0o4755, 0o2755, 0o6711, 0o1644, 0o777):
+    unreadable = () if os.geteuid() else (0o000, 0o111)
+    for mode in (*unreadable, 0o400, 0o444, 0o4755, 0o2755, 0o6711, 0o1644, 0o777):
         os.chmod(make_file(os.path.join(place, b"file %o" % mode)), mode)
     for mode in (0o700, 0o2775, 0o1777, 0o555):
         folder = os.path.join(place, b"folder %o" % mode)
