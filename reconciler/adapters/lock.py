@@ -1,0 +1,25 @@
+"""One apply at a time on the same specs: a lock that the kernel drops when its holder dies. Used by the loop."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.errors import Locked
+
+
+@contextmanager
+def hold(specs: Path) -> Iterator[None]:
+    """Lock the folder (or file) of the specs while the block runs. Raises Locked when somebody else has it."""
+    descriptor = os.open(specs, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"another run works on {specs} right now; wait for it, and run this again") from None
+        yield
+    finally:
+        os.close(descriptor)

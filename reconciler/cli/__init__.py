@@ -1,0 +1,67 @@
+"""The command line: commands, exit codes, and errors as one line on stderr. Everything heavy is imported when a command runs.
+
+Exit codes: 0 done, or nothing to do; 2 changes are pending (``plan``); 1 an error; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.apply import apply
+from reconciler.cli.coverage import coverage
+from reconciler.cli.list import list_
+from reconciler.cli.plan import plan
+from reconciler.cli.restore import restore
+from reconciler.cli.schema import schema
+from reconciler.cli.status import status
+from reconciler.cli.validate import validate
+from reconciler.errors import ReconcilerError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="reconciler")
+def cli() -> None:
+    """Backups as code: specs in git, converged against the copies that really exist.
+
+    Commit YAML in backup.d, look at `plan`, run `apply`. A second run does nothing; a copy that vanished comes back.
+
+    \b
+    Tab completion:  eval "$(_RECONCILER_COMPLETE=bash_source reconciler)"   (or zsh_source, fish_source)
+    """
+
+
+for command in (validate, plan, apply, list_, restore, status, coverage, schema):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; never a traceback for an expected error."""
+    try:
+        return cli.main(arguments, prog_name="reconciler", standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing is left half made", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except ReconcilerError as error:
+        click.echo(_shown(error), err=True)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: say nothing more
+        return 1
+
+
+def _shown(error: ReconcilerError) -> str:
+    from reconciler.adapters.secrets import redact
+    from reconciler.errors import SpecError
+
+    text = redact(str(error))
+    return text if isinstance(error, SpecError) else f"error: {text}"

@@ -1,0 +1,90 @@
+"""``reconciler apply``: make the backups what the specs want, and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.output import output_option, print_json, specs_argument
+
+if TYPE_CHECKING:
+    from reconciler.loop import Applied, Session
+    from reconciler.model import Fleet, TargetId
+
+
+@click.command()
+@specs_argument
+@output_option
+@click.option(
+    "--only", multiple=True, metavar="SERVICE[/TYPE]", help="Only these targets; may be given several times."
+)
+@click.option(
+    "--now", "forced", is_flag=True, help="Make a backup of each chosen target although none is due."
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_run: bool) -> None:
+    """Make the backups what the specs want: create, replicate, prune; then report.
+
+    PATH holds the specs (backup.d by default), or is a plan that `plan --out FILE` saved. Exit code 0: all is as it should be;
+    1: something failed, and the others were done.
+    """
+    from reconciler import loop
+    from reconciler.cli import planfile
+    from reconciler.cli.progress import bars
+    from reconciler.cli.show import show_plan
+    from reconciler.cli.validate import show_problems
+
+    saved = planfile.load(path)
+    if saved and (only or forced):
+        raise click.UsageError("a saved plan is carried out as it is: --only and --now do not go with it")
+    with loop.acting_session(Path(saved.specs) if saved else path) as session:
+        show_problems(session.warnings)
+        seen = session.observe()
+        chosen = _chosen(session.fleet, only) if only else None
+        todo = session.plan(seen, chosen, _forced(session, chosen) if forced else ())
+        if saved:
+            planfile.check_same(saved.plan, todo)
+        if dry_run:
+            print_json(todo) if output == "json" else show_plan(todo)
+            raise click.exceptions.Exit(int(todo.failed))
+        with bars(quiet=output == "json") as progress:
+            applied = session.apply(todo, seen, progress)
+    _show(applied, output)
+    if todo.failed or applied.report_error or not all(outcome.ok for outcome in applied.outcomes):
+        raise click.exceptions.Exit(1)
+
+
+def _chosen(fleet: Fleet, names: tuple[str, ...]) -> frozenset[TargetId]:
+    """The targets that ``SERVICE`` or ``SERVICE/TYPE`` name. UsageError when one names nothing."""
+    targets = [target.id for backup in fleet.backups for target in backup.targets]
+    chosen: set[TargetId] = set()
+    for name in names:
+        found = {target for target in targets if name in (target.service, str(target))}
+        if not found:
+            there = ", ".join(sorted(map(str, targets)))
+            raise click.UsageError(f"no spec names the target {name}; there are: {there}")
+        chosen |= found
+    return frozenset(chosen)
+
+
+def _forced(session: Session, chosen: frozenset[TargetId] | None) -> frozenset[TargetId]:
+    if chosen is not None:
+        return chosen
+    return frozenset(target.id for backup in session.fleet.backups for target in backup.targets)
+
+
+def _show(applied: Applied, output: str) -> None:
+    if output == "json":
+        print_json({"plan": applied.plan, "outcomes": applied.outcomes, "statusCommit": applied.commit})
+        return
+    from reconciler.cli.show import show_notes, summary
+
+    show_notes(applied.plan.notes)
+    if not applied.outcomes:
+        click.echo(summary(applied.plan))
+    if applied.commit:
+        click.echo(f"status: commit {applied.commit[:12]} on {applied.place}")
+    if applied.report_error:
+        click.secho(f"the status could not be written: {applied.report_error}", fg="red", err=True)

@@ -1,0 +1,45 @@
+"""``reconciler coverage``: the volumes and local images that no spec protects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.output import output_option, print_json, print_table, size_text, specs_argument
+
+if TYPE_CHECKING:
+    from reconciler.coverage import Item
+
+
+@click.command()
+@specs_argument
+@output_option
+def coverage(path: Path, output: str) -> None:
+    """Show which volumes and local images no spec protects.
+
+    Images that a registry holds too are counted as covered. Exit code 0 when everything is covered, 2 when something is not.
+    """
+    from reconciler import loop
+    from reconciler.coverage import survey
+
+    with loop.session(path) as session:
+        items = survey(session.fleet, session.world.host.engine())
+    bare = [item for item in items if not item.covered]
+    if output == "json":
+        print_json({"items": items, "unprotected": len(bare)})
+    else:
+        _print(items, bare)
+    if bare:
+        raise click.exceptions.Exit(2)
+
+
+def _print(items: list[Item], bare: list[Item]) -> None:
+    if bare:
+        rows = (
+            (item.kind, item.name, ", ".join(item.used_by) or "-", size_text(item.size) if item.size else "-")
+            for item in bare
+        )
+        print_table(("KIND", "NAME", "USED BY", "SIZE"), rows, right=("SIZE",))
+    click.echo(f"{len(bare)} of {len(items)} volumes and images are not protected by any spec")

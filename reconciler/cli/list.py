@@ -1,0 +1,146 @@
+"""``reconciler list``: every copy that exists, by target, with the reason why it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from reconciler.cli.output import (
+    age_text,
+    output_option,
+    print_json,
+    print_table,
+    size_text,
+    specs_argument,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reconciler.loop import Session
+    from reconciler.model import Artifact, Backup, Copy, Listing, TargetId
+
+
+class Row(NamedTuple):
+    """One copy. ``size`` in bytes; ``kept`` is why retention keeps it, or why it does not."""
+
+    target: str
+    tier: str
+    time: datetime
+    destination: str
+    size: int
+    state: str
+    keep: bool
+    kept: str
+    key: str
+
+
+@click.command("list")
+@specs_argument
+@output_option
+@click.option("--only", metavar="SERVICE[/TYPE]", default="", help="Only this target.")
+def list_(path: Path, output: str, only: str) -> None:
+    """List the copies that exist: by target, with tier, age, size, destination and the reason why each is kept.
+
+    Exit code 1 when a destination cannot be read: what it holds is then not in the list.
+    """
+    from reconciler import loop
+
+    with loop.session(path) as session:
+        listings = session.listings()
+        rows = [row for row in _rows(session, listings) if _wanted(row, only)]
+    unknown = {name: listing.unknown for name, listing in listings.items() if listing.unknown}
+    if output == "json":
+        print_json({"copies": [row._asdict() for row in rows], "unknown": unknown})
+    else:
+        _print(rows, session.now)
+    for why in unknown.values():
+        click.secho(f"error: {why}", fg="red", err=True)
+    if unknown:
+        raise click.exceptions.Exit(1)
+
+
+def _wanted(row: Row, only: str) -> bool:
+    return only in ("", row.target, row.target.partition("/")[0])
+
+
+def _rows(session: Session, listings: dict[str, Listing]) -> list[Row]:
+    """A row for each copy: targets in order, newest first."""
+    by_target: dict[TargetId, list[tuple[str, Copy]]] = {}
+    for name, listing in listings.items():
+        for copy in listing.copies:
+            by_target.setdefault(copy.artifact.target, []).append((name, copy))
+    backups = {target.id: backup for backup in session.fleet.backups for target in backup.targets}
+    return [
+        row
+        for target in sorted(by_target)
+        for row in _target_rows(session, backups.get(target), by_target[target])
+    ]
+
+
+def _target_rows(session: Session, backup: Backup | None, held: list[tuple[str, Copy]]) -> Iterable[Row]:
+    good = {copy.artifact for _, copy in held if not copy.broken}
+    why: dict[str, dict[str, tuple[bool, str]]] = {}
+    for name in {name for name, _ in held}:
+        why[name] = _verdicts(session, backup, name, good)
+    ordered = sorted(
+        held, key=lambda item: (item[1].artifact.stamp, item[1].artifact.key, item[0]), reverse=True
+    )
+    for name, copy in ordered:
+        artifact = copy.artifact
+        keep, reason = why[name].get(artifact.key, (True, "broken, no good copy elsewhere: kept"))
+        state = f"broken: {copy.broken}" if copy.broken else "good"
+        yield Row(
+            str(artifact.target),
+            artifact.tier,
+            artifact.time,
+            name,
+            copy.size,
+            state,
+            keep,
+            reason,
+            artifact.key,
+        )
+
+
+def _verdicts(
+    session: Session, backup: Backup | None, name: str, good: Iterable[Artifact]
+) -> dict[str, tuple[bool, str]]:
+    """Keep or not, and why, by key, as retention has it at one destination; orphans are all kept."""
+    from reconciler.retention import retention_at, verdicts
+
+    if backup is None:
+        return {artifact.key: (True, "orphan: kept") for artifact in good}
+    if name not in backup.destinations:
+        return {artifact.key: (True, "its backup does not name this destination: kept") for artifact in good}
+    retention = retention_at(session.fleet, backup, name)
+    return {
+        verdict.artifact.key: (verdict.keep, verdict.reason)
+        for verdict in verdicts(good, retention, session.now)
+    }
+
+
+def _print(rows: list[Row], now: datetime) -> None:
+    if not rows:
+        click.echo("There are no copies.")
+        return
+    columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "DESTINATION", "KEPT", "STATE")
+    cells = (
+        (
+            row.target,
+            row.tier,
+            time_text(row.time),
+            age_text(row.time, now),
+            size_text(row.size),
+            row.destination,
+            row.kept if row.keep else f"no: {row.kept}",
+            row.state,
+        )
+        for row in rows
+    )
+    print_table(columns, cells, right=("AGE", "SIZE"))
+    click.echo(f"{len(rows)} copies, {size_text(sum(row.size for row in rows))}")

@@ -1,0 +1,79 @@
+"""``reconciler restore``: bring one target back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from reconciler.cli.output import PATH, output_option, print_json, size_text, time_text
+
+
+@click.command()
+@click.argument("target", metavar="SERVICE[/TYPE]")
+@click.option(
+    "--specs", "path", type=PATH, default="backup.d", show_default=True, help="Where the specs are."
+)
+@click.option(
+    "--at",
+    "at_text",
+    metavar="TIME",
+    help="The newest artifact at or before this time (default: the newest).",
+)
+@click.option("--from", "source", metavar="DESTINATION", default="", help="Only from this destination.")
+@click.option(
+    "--to",
+    metavar="WHERE",
+    help="path:DIR, volume:NAME, image:, container:NAME, or - for stdout (default: where it came from).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@output_option
+def restore(
+    target: str, path: Path, at_text: str | None, source: str, to: str | None, output: str, *, overwrite: bool
+) -> None:
+    """Restore a target: the artifact is verified first, unpacked beside, and only then put in place of the old data.
+
+    Refuses to replace data without --overwrite; when anything fails, the old data is still there.
+
+    \b
+    reconciler restore grafana/data --to path:/tmp/look
+    reconciler restore grafana --at 2026-01-20T12:00:00Z --overwrite
+    reconciler restore shop/dump --to - | pg_restore --list
+    """
+    from reconciler import loop
+    from reconciler.adapters.clock import parse
+    from reconciler.cli.progress import bars
+    from reconciler.restore import choose, read_manifest
+    from reconciler.restore import restore as bring_back
+    from reconciler.restore.sinks import find_sink
+    from reconciler.retention import SKEW
+
+    with loop.session(path) as session:
+        at: datetime = parse(at_text) if at_text else session.now + SKEW
+        fleet, world = session.fleet, session.world
+        choice = choose(
+            fleet, session.listings(), target, at, _known(source, [item.name for item in fleet.destinations])
+        )
+        manifest = read_manifest(choice, fleet, world)
+        sink = find_sink(to, manifest, fleet, world.host)
+        sink.check(overwrite=overwrite)
+        with bars(quiet=output == "json") as progress:
+            progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
+            done = bring_back(choice, sink, fleet, world, progress.advanced)
+            progress.end()
+    for warning in done.warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    if output == "json":
+        print_json({"manifest": done.manifest, "from": done.destination, "warnings": done.warnings})
+    else:
+        when, size = time_text(choice.artifact.time), size_text(done.manifest.source_size)
+        click.echo(
+            f"restored {choice.artifact.target} of {when} ({size}) from {done.destination}", err=to == "-"
+        )
+
+
+def _known(source: str, names: list[str]) -> str:
+    if source and source not in names:
+        raise click.UsageError(f"there is no destination {source}; there are: {', '.join(names)}")
+    return source

@@ -1,0 +1,27 @@
+"""``reconciler schema``: the JSON Schemas of the specs, as the models make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.output import PATH, print_json
+
+
+@click.command()
+@click.argument(
+    "kind", required=False, type=click.Choice(["Destination", "Backup", "Policy"], case_sensitive=False)
+)
+@click.option("--write", "folder", type=PATH, help="Write all of them as files into this folder.")
+def schema(kind: str | None, folder: Path | None) -> None:
+    """Print the JSON Schema (2020-12) of one KIND of document, or of any document.
+
+    For editors and other validators; the same files are in schemas/.
+    """
+    from reconciler import spec
+
+    if folder:
+        spec.write_schemas(folder)
+    else:
+        print_json(spec.schema(kind))

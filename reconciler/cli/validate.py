@@ -1,0 +1,42 @@
+"""``reconciler validate``: every error of every file at once, for CI and pre-commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.output import PATH, output_option, print_json
+
+if TYPE_CHECKING:
+    from reconciler.spec import Problem
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
+@output_option
+def validate(paths: tuple[Path, ...], output: str) -> None:
+    """Check specs: every error of every file, as file:line:column: field: what is wrong.
+
+    PATH is a file or a folder, backup.d by default. All of them together are one fleet. Exit code 1 when there is an error;
+    warnings alone do not fail.
+    """
+    from reconciler import spec
+
+    report = spec.check(paths or (Path("backup.d"),))
+    errors = sum(problem.severity == "error" for problem in report.problems)
+    if output == "json":
+        print_json({"files": report.files, "errors": errors, "problems": report.problems})
+    else:
+        show_problems(report.problems)
+        warnings = len(report.problems) - errors
+        click.echo(f"{report.files} files, {errors} errors, {warnings} warnings")
+    if errors:
+        raise click.exceptions.Exit(1)
+
+
+def show_problems(problems: tuple[Problem, ...]) -> None:
+    """Problems on stderr, a line each."""
+    for problem in problems:
+        click.secho(str(problem), err=True, fg="red" if problem.severity == "error" else "yellow")
