@@ -32,7 +32,7 @@ def cli() -> None:
 
     \b
     Tab completion:  eval "$(_RECONCILER_COMPLETE=bash_source reconciler)"   (or zsh_source, fish_source)
-    """
+    """  # noqa: D301 - click wants the real \b
 
 
 for command in (validate, plan, apply, list_, restore, status, coverage, schema):

@@ -29,7 +29,7 @@ from reconciler.cli.output import PATH, output_option, print_json, size_text, ti
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @output_option
-def restore(
+def restore(  # noqa: PLR0913 - one for each option
     target: str, path: Path, at_text: str | None, source: str, to: str | None, output: str, *, overwrite: bool
 ) -> None:
     """Restore a target: the artifact is verified first, unpacked beside, and only then put in place of the old data.
@@ -40,7 +40,7 @@ def restore(
     reconciler restore grafana/data --to path:/tmp/look
     reconciler restore grafana --at 2026-01-20T12:00:00Z --overwrite
     reconciler restore shop/dump --to - | pg_restore --list
-    """
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.adapters.clock import parse
     from reconciler.cli.progress import bars

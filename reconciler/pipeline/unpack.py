@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Full, Queue
 
 from reconciler.errors import Corrupt
@@ -35,7 +35,7 @@ def verified(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]
         raise Corrupt(f"{manifest.key} has the sha256 {digest.hexdigest()} instead of {manifest.sha256}")
 
 
-def unpack(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) -> Iterator[bytes]:
+def unpack(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) -> Generator[bytes]:
     """The plain bytes in chunks; never more of them than the manifest says. Raises Corrupt."""
     codec = _codec(manifest)
     decompressor = Decompressor(codec)

@@ -5,7 +5,8 @@ Called by the command line. Reads destinations; writes only to the sink.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import NamedTuple
 
 from reconciler.errors import Corrupt, ReconcilerError, StoreError
@@ -78,14 +79,13 @@ def _receive(store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[i
         with store.read(manifest.key) as reader:
             for _ in verified(reader, manifest, lambda _size: None):
                 pass
-    with store.read(manifest.key) as reader:
-        chunks = unpack(reader, manifest, advanced)
+    with store.read(manifest.key) as reader, closing(unpack(reader, manifest, advanced)) as chunks:
         sink.receive(chunks)
         _exhaust(chunks, manifest)
     sink.commit()
 
 
-def _exhaust(chunks: Iterator[bytes], manifest: Manifest) -> None:
+def _exhaust(chunks: Generator[bytes], manifest: Manifest) -> None:
     """A sink may stop reading at the end of what it understands: the rest is still checked."""
     for chunk in chunks:
         if chunk.strip(b"\0"):
