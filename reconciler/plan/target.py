@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -77,7 +77,13 @@ def _judge(
 
 
 def _due(
-    view: View, backup: Backup, target: Target, artifacts: Iterable[Artifact], now: datetime, *, forced: bool
+    view: View,
+    backup: Backup,
+    target: Target,
+    artifacts: Collection[Artifact],
+    now: datetime,
+    *,
+    forced: bool,
 ) -> str:
     """Why an artifact is due; empty when none is. Due: the newest artifact is older than the newest tick."""
     if forced:
@@ -91,7 +97,8 @@ def _due(
     if newest and probe.fingerprint and probe.fingerprint == probe.stored_fingerprint:
         return ""  # the newest artifact holds this very content and stands for the slots since
     if not newest:
-        return f"no backup yet; due since {tick:%Y-%m-%d %H:%M}Z"
+        none = "no backup dated before now" if artifacts else "no backup yet"
+        return f"{none}; due since {tick:%Y-%m-%d %H:%M}Z"
     return f"due since {tick:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
 
 
