@@ -1,0 +1,191 @@
+"""The status: what is protected and what is wrong, as committed in ``status.json``; docs/status.md is its contract.
+
+Made by report, printed by the command line, read again by the next run. Times are UTC, sizes are stored bytes.
+Fields may be added under the same ``format``; none changes its meaning.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from reconciler.model.actions import Severity
+from reconciler.model.fleet import Tier
+
+ConditionType = Literal["Ready", "Converged", "Healthy"]
+Truth = Literal["True", "False", "Unknown"]
+TargetState = Literal["good", "failing", "unknown", "suspended"]
+OutcomeState = Literal["done", "partial", "failed", "skipped"]
+
+
+class StatusModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of everything in ``status.json``: camelCase keys; keys of a newer version are ignored when read."""
+
+
+class Condition(StatusModel, frozen=True, kw_only=True):
+    """One statement about the whole. ``last_transition_time`` is when ``status`` last changed."""
+
+    type: ConditionType
+    status: Truth
+    reason: str
+    message: str
+    last_transition_time: datetime
+
+
+class Success(StatusModel, frozen=True, kw_only=True):
+    """The newest artifact that has a good copy."""
+
+    time: datetime
+    key: str
+    size: int
+
+
+class Attempt(StatusModel, frozen=True, kw_only=True):
+    """The last attempt to back a target up. ``failures`` maps destinations to why they failed."""
+
+    time: datetime
+    state: OutcomeState
+    error: str = ""
+    failures: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class TierCount(StatusModel, frozen=True, kw_only=True):
+    """Good copies of one tier at one destination, and how many its retention asks for at most."""
+
+    tier: Tier
+    held: int
+    wanted: int
+
+
+class BrokenCopy(StatusModel, frozen=True, kw_only=True):
+    """A copy that is not what its manifest says."""
+
+    key: str
+    why: str
+
+
+class Holding(StatusModel, frozen=True, kw_only=True):
+    """What one destination holds of one target. Nothing can be said of a destination that is not ``known``.
+
+    ``missing`` are keys of artifacts that exist elsewhere and that retention wants here too.
+    """
+
+    destination: str
+    known: bool
+    copies: int = 0
+    size: int = 0
+    tiers: tuple[TierCount, ...] = ()
+    missing: tuple[str, ...] = ()
+    broken: tuple[BrokenCopy, ...] = ()
+
+
+class TargetStatus(StatusModel, frozen=True, kw_only=True):
+    """One target. ``problems`` says in sentences what keeps it from being ``good``."""
+
+    service: str
+    type: str
+    kind: str
+    backup: str
+    schedule: str
+    timezone: str
+    state: TargetState
+    problems: tuple[str, ...] = ()
+    next_run: datetime | None = None
+    last_success: Success | None = None
+    last_attempt: Attempt | None = None
+    holdings: tuple[Holding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The identity, as ``service/type``."""
+        return f"{self.service}/{self.type}"
+
+
+class DestinationStatus(StatusModel, frozen=True, kw_only=True):
+    """One destination; counts are None while it is unknown. ``foreign_names`` are the first few of ``foreign`` files."""
+
+    name: str
+    url: str
+    media: str
+    offsite: bool
+    state: Literal["known", "unknown"]
+    why: str = ""
+    marker: str = ""
+    copies: int | None = None
+    size: int | None = None
+    foreign: int | None = None
+    foreign_names: tuple[str, ...] = ()
+    leftovers: int | None = None
+
+
+class Orphan(StatusModel, frozen=True, kw_only=True):
+    """A target that no spec names any more, and of which there are copies."""
+
+    service: str
+    type: str
+    copies: int
+    size: int
+    destinations: tuple[str, ...]
+
+
+class Finding(StatusModel, frozen=True, kw_only=True):
+    """A backup that breaks the 3-2-1 rule."""
+
+    backup: str
+    message: str
+
+
+class NoteStatus(StatusModel, frozen=True, kw_only=True):
+    """Something to know that has no action; see ``Note``."""
+
+    severity: Severity
+    topic: str
+    subject: str
+    message: str
+
+
+class OutcomeStatus(StatusModel, frozen=True, kw_only=True):
+    """What one action did. ``target`` is ``service/type``, or empty where the action has none; ``seconds`` is wall-clock time."""
+
+    action: str
+    target: str
+    destinations: tuple[str, ...]
+    key: str
+    reason: str
+    state: OutcomeState
+    error: str = ""
+    failures: dict[str, str] = {}
+    skipped: str = ""
+    warnings: tuple[str, ...] = ()
+    size: int = 0
+    seconds: float = 0.0
+
+
+class Run(StatusModel, frozen=True, kw_only=True):
+    """The last run that had something to do."""
+
+    time: datetime
+    outcomes: tuple[OutcomeStatus, ...]
+
+
+class Status(StatusModel, frozen=True, kw_only=True):
+    """Everything in ``status.json``."""
+
+    format: Literal["reconciler/status/v1"] = "reconciler/status/v1"
+    time: datetime
+    node: str
+    spec_commit: str | None
+    conditions: tuple[Condition, ...]
+    targets: tuple[TargetStatus, ...] = ()
+    destinations: tuple[DestinationStatus, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    rule321: tuple[Finding, ...] = ()
+    notes: tuple[NoteStatus, ...] = ()
+    last_run: Run | None = None
+
+    def condition(self, type_: ConditionType) -> Condition:
+        """The condition of that type; every status has all three."""
+        return next(condition for condition in self.conditions if condition.type == type_)

@@ -1,0 +1,112 @@
+"""What counts as a change of the status, and what changed in one line. Pure; used by ``publish``.
+
+A clock that went on is no change: not ``time``, not ``nextRun`` (it moves on without a run where an unchanged image needs no
+new artifact), and not a failure that repeats word for word. A run that did anything at all is one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from reconciler.model.status import (
+    Attempt,
+    NoteStatus,
+    OutcomeState,
+    OutcomeStatus,
+    Run,
+    Status,
+    TargetStatus,
+)
+from reconciler.report.text import counted, few
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_FRUITLESS: tuple[OutcomeState, ...] = ("failed", "skipped")
+_NAMED = 4  # parts of a summary
+
+
+def unchanged(status: Status, previous: Status | None) -> bool:
+    """Whether ``status`` says nothing that ``previous`` does not."""
+    return previous is not None and _settled(status) == _settled(previous)
+
+
+def _settled(status: Status) -> Status:
+    return replace(
+        status,
+        time=_NEVER,
+        targets=tuple(map(_settled_target, status.targets)),
+        notes=tuple(map(_settled_note, status.notes)),
+        last_run=_settled_run(status.last_run) if status.last_run else None,
+    )
+
+
+def _settled_target(target: TargetStatus) -> TargetStatus:
+    attempt = target.last_attempt
+    return replace(target, next_run=None, last_attempt=_settled_attempt(attempt) if attempt else None)
+
+
+def _settled_attempt(attempt: Attempt) -> Attempt:
+    return replace(attempt, time=_NEVER) if attempt.state in _FRUITLESS else attempt
+
+
+def _settled_note(note: NoteStatus) -> NoteStatus:
+    return replace(note, message="") if note.topic == "clock" else note  # it may name the present
+
+
+def _settled_run(run: Run) -> Run:
+    if any(outcome.state not in _FRUITLESS for outcome in run.outcomes):
+        return run
+    same = tuple(replace(outcome, key="", reason="", size=0, seconds=0.0) for outcome in run.outcomes)
+    return Run(time=_NEVER, outcomes=same)
+
+
+def summary(status: Status, previous: Status | None) -> str:
+    """What changed, in one line: what the run did with failures first, else which conditions changed."""
+    run = status.last_run
+    if run and run.time == status.time:
+        failed = [outcome for outcome in run.outcomes if outcome.state != "done"]
+        done = [outcome for outcome in run.outcomes if outcome.state == "done"]
+        parts = [*_told(failed), *_told(done)]
+    else:
+        parts = list(_conditions(status, previous))
+    return " ".join(few(parts, _NAMED).split()) or "what was seen changed"
+
+
+def _told(outcomes: Iterable[OutcomeStatus]) -> Iterable[str]:
+    """Each Create by its target, all else counted by destination."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for outcome in outcomes:
+        if outcome.action == "create":
+            yield f"{outcome.target}: {_created(outcome)}"
+        else:
+            counts[(outcome.destinations[0], outcome.action, outcome.state)] += 1
+    for (destination, action, state), number in counts.items():
+        yield f"{destination}: {_counted(action, state, number)}"
+
+
+def _created(outcome: OutcomeStatus) -> str:
+    if outcome.state == "partial":
+        return f"backed up, but not at {', '.join(outcome.failures)}"
+    return {"done": "backed up", "skipped": "skipped"}.get(outcome.state, "backup failed")
+
+
+def _counted(action: str, state: str, number: int) -> str:
+    done, word = {
+        "replicate": ("replicated", "copy"),
+        "prune": ("pruned", "copy"),
+        "recover": ("removed", "leftover"),
+        "adopt": ("written", "marker"),
+    }[action]
+    return f"{counted(number, word)} {'' if state == 'done' else 'not '}{done}"
+
+
+def _conditions(status: Status, previous: Status | None) -> Iterable[str]:
+    for condition in status.conditions:
+        before = previous.condition(condition.type).status if previous else ""
+        if condition.status != before:
+            yield f"{condition.type}: {condition.status} ({condition.reason})"
+    if previous and status.spec_commit and status.spec_commit != previous.spec_commit:
+        yield f"specs at {status.spec_commit[:12]}"

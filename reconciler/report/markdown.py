@@ -1,0 +1,213 @@
+"""``STATUS.md``: the status for people, what is wrong first. Pure; every text from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.model.status import DestinationStatus, Holding, OutcomeStatus, Status, TargetStatus
+from reconciler.report.markup import escape, section, table
+from reconciler.report.text import counted, few, moment, size
+
+
+def render(status: Status) -> str:
+    """The whole page."""
+    sections = (
+        _head(status),
+        section("What is wrong", _wrong(status)),
+        section("Conditions", _conditions(status)),
+        section("Targets", _targets(status)),
+        section("Destinations", _destinations(status)),
+        section("3-2-1", [f"* **{escape(item.backup)}**: {escape(item.message)}" for item in status.rule321]),
+        section("Orphans", _orphans(status)),
+        section("Foreign files", _foreign(status)),
+        section("To know", _notes(status)),
+        section("Last run", _last_run(status)),
+    )
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def headline(status: Status) -> str:
+    """The state of everything in words."""
+    if status.condition("Ready").reason == "SpecsInvalid":
+        return "the newest specs cannot be used"
+    failing = sum(target.state == "failing" for target in status.targets)
+    unknown = [item.name for item in status.destinations if item.state == "unknown"]
+    parts = []
+    if failing:
+        verb = "needs" if failing == 1 else "need"
+        parts.append(f"{failing} of {counted(len(status.targets), 'target')} {verb} attention")
+    if unknown:
+        parts.append(f"{few(unknown, separator=', ')} cannot be looked at")
+    if not parts and status.condition("Converged").status != "True":
+        parts.append("not everything is done")
+    if not parts and status.condition("Healthy").status != "True":
+        parts.append("something is wrong")
+    if not parts:
+        parts.append(f"all is well with {counted(len(status.targets), 'target')}")
+    return "; ".join(parts)
+
+
+def _head(status: Status) -> str:
+    specs = f", specs at {escape(status.spec_commit[:12])}" if status.spec_commit else ""
+    where = f" on {escape(status.node)}" if status.node else ""
+    return f"# Backups: {escape(headline(status))}\n\nAs of {moment(status.time)}{where}{specs}."
+
+
+def _wrong(status: Status) -> Iterable[str]:
+    ready, converged = status.condition("Ready"), status.condition("Converged")
+    if ready.reason == "SpecsInvalid":
+        yield f"* **specs**: {escape(ready.message)}. The last good ones stay in force."
+    for item in status.destinations:
+        if item.state == "unknown":
+            yield f"* **{escape(item.name)}** cannot be looked at, so nothing is done there: {escape(item.why)}"
+    for target in status.targets:
+        yield from (f"* **{target.name}**: {escape(problem)}" for problem in target.problems)
+    yield from _failures(status)
+    if converged.reason in ("ActionsPending", "DeletionsWithheld"):
+        yield f"* {escape(converged.message)}"
+    yield from _errors(status)
+
+
+def _errors(status: Status) -> Iterable[str]:
+    """Error notes that are told neither with a destination nor with a target."""
+    told = {target.name for target in status.targets}
+    for note in status.notes:
+        if note.severity == "error" and note.topic != "destination" and note.subject not in told:
+            yield f"* **{escape(note.subject)}**: {escape(note.message)}"
+
+
+def _failures(status: Status) -> Iterable[str]:
+    """What the last run failed to do, while that is still so; a failed backup is told with its target."""
+    if status.last_run is None or status.condition("Converged").reason != "ActionsFailed":
+        return
+    for outcome in status.last_run.outcomes:
+        if outcome.state != "done" and outcome.action != "create":
+            yield f"* {_done(outcome)}: {escape(_why(outcome))}"
+
+
+def _conditions(status: Status) -> Iterable[str]:
+    rows = [
+        (
+            item.type,
+            f"**{item.status}**" if item.status != "True" else "True",
+            moment(item.last_transition_time),
+            escape(item.message),
+        )
+        for item in status.conditions
+    ]
+    return table(("Condition", "Status", "Since", ""), rows)
+
+
+def _targets(status: Status) -> Iterable[str]:
+    names = [item.name for item in status.destinations]
+    rows = [
+        (
+            target.name,
+            target.state if target.state == "good" else f"**{target.state}**",
+            moment(target.last_success.time if target.last_success else None),
+            size(target.last_success.size) if target.last_success else "",
+            "suspended" if target.state == "suspended" else moment(target.next_run),
+            *(_held(target, name) for name in names),
+        )
+        for target in status.targets
+    ]
+    if rows:
+        yield "At each destination: good copies, of how many are kept at most.\n"
+    yield from table(("Target", "State", "Last success", "Size", "Next run", *map(escape, names)), rows)
+
+
+def _held(target: TargetStatus, destination: str) -> str:
+    """What a destination holds of a target: each tier, held of wanted."""
+    holding = next((item for item in target.holdings if item.destination == destination), None)
+    if holding is None:
+        return "–"
+    if not holding.known:
+        return "?"
+    tiers = ", ".join(f"{item.tier} {item.held}/{item.wanted}" for item in holding.tiers)
+    return f"{tiers}{_faults(holding)}"
+
+
+def _faults(holding: Holding) -> str:
+    faults = [
+        f"**{len(items)} {word}**"
+        for items, word in ((holding.missing, "missing"), (holding.broken, "broken"))
+        if items
+    ]
+    return "".join(f"; {fault}" for fault in faults)
+
+
+def _destinations(status: Status) -> Iterable[str]:
+    rows = [
+        (
+            escape(item.name),
+            escape(item.url),
+            escape(item.media) + (", off-site" if item.offsite else ""),
+            *_content(item),
+        )
+        for item in status.destinations
+    ]
+    return table(("Destination", "URL", "Media", "Copies", "Size"), rows)
+
+
+def _content(item: DestinationStatus) -> tuple[str, str]:
+    if item.copies is None or item.size is None:
+        return "**unknown**", "?"
+    leftovers = f" and {counted(item.leftovers, 'leftover')}" if item.leftovers else ""
+    return f"{item.copies}{leftovers}", size(item.size)
+
+
+def _orphans(status: Status) -> Iterable[str]:
+    if status.orphans:
+        yield "No spec names these any more. Their copies are kept.\n"
+    for item in status.orphans:
+        where = ", ".join(map(escape, item.destinations))
+        yield f"* {item.service}/{item.type}: {counted(item.copies, 'copy')} at {where}, {size(item.size)}"
+
+
+def _foreign(status: Status) -> Iterable[str]:
+    some = [item for item in status.destinations if item.foreign]
+    if some:
+        yield "These are not ours and are left alone.\n"
+    for item in some:
+        names = [escape(name) for name in item.foreign_names]
+        more = (item.foreign or 0) - len(names)
+        yield f"* {escape(item.name)}: {', '.join(names)}{f' and {more} more' if more else ''}"
+
+
+def _notes(status: Status) -> Iterable[str]:
+    """Notes that no other section tells."""
+    elsewhere = ("destination", "rule321", "orphan", "foreign", "suspended", "deletions")
+    for note in status.notes:
+        if note.severity != "error" and note.topic not in elsewhere:
+            yield f"* **{escape(note.subject)}**: {escape(note.message)}"
+    for target in status.targets:
+        for warning in target.last_attempt.warnings if target.last_attempt else ():
+            yield f"* **{target.name}**: {escape(warning)}"
+
+
+def _last_run(status: Status) -> Iterable[str]:
+    if status.last_run is None:
+        return
+    yield f"{moment(status.last_run.time)}: {counted(len(status.last_run.outcomes), 'action')}.\n"
+    for outcome in status.last_run.outcomes:
+        cost = f", {size(outcome.size)} in {outcome.seconds:.1f} s" if outcome.size else ""
+        verdict = outcome.state if outcome.state == "done" else f"**{outcome.state}**"
+        yield f"* {_done(outcome)}: {verdict}{cost} ({escape(outcome.reason)})"
+
+
+def _done(outcome: OutcomeStatus) -> str:
+    """An action in a few words."""
+    where = ", ".join(map(escape, outcome.destinations))
+    if outcome.action == "create":
+        return f"create {outcome.target} at {where}"
+    return (
+        f"{outcome.action} {escape(outcome.key)} at {where}" if outcome.key else f"{outcome.action} {where}"
+    )
+
+
+def _why(outcome: OutcomeStatus) -> str:
+    return (
+        outcome.error
+        or outcome.skipped
+        or "; ".join(f"{name}: {why}" for name, why in outcome.failures.items())
+    )

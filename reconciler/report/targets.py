@@ -1,0 +1,201 @@
+"""One target's part of the status: what each destination holds of it, and what is wrong. Pure; used by ``assemble``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from reconciler import schedule
+from reconciler.model import (
+    TIERS,
+    Artifact,
+    Backup,
+    Copy,
+    Create,
+    Fleet,
+    Note,
+    Observation,
+    Outcome,
+    Probe,
+    Target,
+    TargetId,
+)
+from reconciler.model.observed import to_stamp
+from reconciler.model.status import (
+    Attempt,
+    BrokenCopy,
+    Holding,
+    OutcomeState,
+    Success,
+    TargetState,
+    TargetStatus,
+    TierCount,
+)
+from reconciler.report.text import clean, moment
+from reconciler.retention import counts_as, horizon, retention_at, verdicts
+
+Copies = Mapping[str, Mapping[str, Copy]]
+"""One target's copies: by destination, then by key."""
+
+
+class Facts(NamedTuple):
+    """What the status of every target is made from. ``planned`` is when the plan was made, ``now`` when all was done."""
+
+    fleet: Fleet
+    seen: Observation
+    copies: Mapping[TargetId, Copies]
+    notes: Sequence[Note]
+    outcomes: Sequence[Outcome]
+    planned: datetime
+    now: datetime
+
+
+def target_status(
+    facts: Facts, backup: Backup, target: Target, previous: TargetStatus | None
+) -> TargetStatus:
+    """The status of one target; ``previous`` is its last one."""
+    held = facts.copies.get(target.id, {})
+    good = _good(held, facts.planned)
+    holdings = tuple(_holding(facts, backup, name, held, good) for name in backup.destinations)
+    unknown = any(not holding.known for holding in holdings)
+    last_success = _last_success(held, good, previous if unknown else None)
+    attempt = _last_attempt(facts, target.id) or (previous.last_attempt if previous else None)
+    problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
+    if problems and attempt and attempt.state != "done":
+        problems = (_cause(attempt), *problems)
+    ticks = schedule.parse(backup.schedule, backup.timezone)
+    return TargetStatus(
+        service=target.id.service,
+        type=target.id.type,
+        kind=target.kind,
+        backup=backup.name,
+        schedule=backup.schedule,
+        timezone=backup.timezone,
+        state=_state(backup, problems, unknown=unknown),
+        problems=problems,
+        next_run=None if backup.suspend else schedule.next_tick(ticks, facts.now),
+        last_success=last_success,
+        last_attempt=attempt,
+        holdings=holdings,
+    )
+
+
+def _state(backup: Backup, problems: Sequence[str], *, unknown: bool) -> TargetState:
+    if backup.suspend:
+        return "suspended"
+    if problems:
+        return "failing"
+    return "unknown" if unknown else "good"
+
+
+def _good(held: Copies, now: datetime) -> list[Artifact]:
+    """The artifacts with a good copy somewhere, newest first; those dated after now are not believed."""
+    latest = horizon(now)
+    found = {
+        key: copy.artifact
+        for copies in held.values()
+        for key, copy in copies.items()
+        if not copy.broken and copy.artifact.stamp <= latest
+    }
+    return sorted(found.values(), key=lambda artifact: (artifact.stamp, artifact.key), reverse=True)
+
+
+def _holding(facts: Facts, backup: Backup, name: str, held: Copies, good: Sequence[Artifact]) -> Holding:
+    listing = facts.seen.listings.get(name)
+    if listing is None or listing.unknown:
+        return Holding(destination=name, known=False)
+    here = held.get(name, {})
+    retention = retention_at(facts.fleet, backup, name)
+    kept = [verdict.artifact for verdict in verdicts(good, retention, facts.planned) if verdict.keep]
+    sound = [counts_as(copy.artifact.tier, retention) for copy in here.values() if not copy.broken]
+    return Holding(
+        destination=name,
+        known=True,
+        copies=len(here),
+        size=sum(copy.size for copy in here.values()),
+        tiers=tuple(
+            TierCount(tier=tier, held=sound.count(tier), wanted=retention.count(tier))
+            for tier in TIERS
+            if retention.count(tier)
+        ),
+        missing=tuple(artifact.key for artifact in kept if artifact.key not in here),
+        broken=tuple(
+            BrokenCopy(key=key, why=clean(copy.broken)) for key, copy in sorted(here.items()) if copy.broken
+        ),
+    )
+
+
+def _last_success(held: Copies, good: Sequence[Artifact], previous: TargetStatus | None) -> Success | None:
+    """The newest good artifact; where a destination cannot be looked at, the last one that was seen may be newer."""
+    seen = None
+    if good:
+        key = good[0].key
+        sizes = [copies[key].size for copies in held.values() if key in copies and not copies[key].broken]
+        seen = Success(time=good[0].time, key=key, size=max(sizes))
+    known = [success for success in (seen, previous.last_success if previous else None) if success]
+    return max(known, key=lambda success: success.time, default=None)
+
+
+def _last_attempt(facts: Facts, target: TargetId) -> Attempt | None:
+    for outcome in facts.outcomes:
+        if isinstance(outcome.action, Create) and outcome.action.target == target:
+            return Attempt(
+                time=facts.now,
+                state=outcome_state(outcome),
+                error=clean(outcome.error or outcome.skipped),
+                failures={name: clean(why) for name, why in sorted(outcome.failures.items())},
+                warnings=tuple(map(clean, outcome.warnings)),
+            )
+    return None
+
+
+def outcome_state(outcome: Outcome) -> OutcomeState:
+    """How an action ended, in one word."""
+    if outcome.error:
+        return "failed"
+    if outcome.skipped:
+        return "skipped"
+    if not outcome.failures:
+        return "done"
+    committed = isinstance(outcome.action, Create) and set(outcome.action.destinations) - set(
+        outcome.failures
+    )
+    return "partial" if committed else "failed"
+
+
+def _cause(attempt: Attempt) -> str:
+    """Why the last attempt did not do what it should have done."""
+    where = "; ".join(f"{name}: {why}" for name, why in attempt.failures.items())
+    if attempt.state == "partial":
+        return f"its last backup did not reach {where}"
+    return f"its last backup {'was skipped' if attempt.state == 'skipped' else 'failed'}: {attempt.error or where}"
+
+
+def _problems(
+    facts: Facts, backup: Backup, target: Target, holdings: Iterable[Holding], last: Success | None
+) -> dict[str, None]:
+    """What is wrong with the target, each thing once, in sentences that do not change while nothing else does."""
+    probe = facts.seen.probes.get(target.id, Probe())
+    told = [
+        note.message for note in facts.notes if note.severity == "error" and note.subject == str(target.id)
+    ]
+    found = [clean(text) for text in (probe.problem, *told) if text]
+    if last is None:
+        return dict.fromkeys([*found, "there is no good copy of it anywhere"])
+    tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), facts.planned)
+    stands = probe.fingerprint and probe.fingerprint == probe.stored_fingerprint
+    if tick and to_stamp(last.time) < to_stamp(tick) and not stands:
+        found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
+    for holding in holdings:
+        found.extend(_lacking(holding, last))
+    return dict.fromkeys(found)
+
+
+def _lacking(holding: Holding, last: Success) -> Iterable[str]:
+    """Whether a destination lacks a good copy of the newest artifact."""
+    for broken in holding.broken:
+        if broken.key == last.key:
+            yield f"its newest backup is broken at {holding.destination}: {broken.why}"
+    if last.key in holding.missing:
+        yield f"its newest backup, of {moment(last.time)}, is missing at {holding.destination}"

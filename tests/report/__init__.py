@@ -1,0 +1,1 @@
+"""The status: its content, its text for people, and when it is committed."""
