@@ -74,10 +74,10 @@ def test_good_specs_pass_and_a_bad_one_is_named(specs: Path, home: Path) -> None
     assert code == 0, output
     assert "Passed" in output
     spec = min((specs / "backup.d").glob("*.yaml"))
-    spec.write_text(re.sub(r"(?m)^kind: ", "knid: ", spec.read_text(), count=1))
+    spec.write_text(re.sub(r"(?m)^metadata:", "metadatum:", spec.read_text(), count=1))
     code, output = run_hooks(specs, home)
     assert code == 1
-    assert re.search(rf"backup\.d/{re.escape(spec.name)}:\d+:\d+: .*knid", output), output
+    assert re.search(rf"backup\.d/{re.escape(spec.name)}:\d+:\d+: .*metadatum", output), output
     assert "Traceback" not in output
 
 
