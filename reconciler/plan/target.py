@@ -55,8 +55,35 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     hold = "it cannot be backed up" if problem else _clock(held, now)
     if hold and not problem:
         notes.append(Note("warning", "clock", str(target.id), f"nothing is pruned in this run: {hold}"))
-    prunes = () if hold else tuple(_prunes(held, judged))
-    return Wish(create, tuple(_replicates(view, held, judged, create)), prunes, tuple(notes))
+    awaited = _awaited(view, backup, artifacts.values(), judged, now)
+    prunes = [] if hold else list(_prunes(held, judged))
+    if held_back := sum(prune.key in awaited for prune in prunes):
+        message = f"copies past retention that stay until an unknown destination which wants them is back: {held_back}"
+        notes.append(Note("info", "deletions", str(target.id), message))
+    return Wish(
+        create,
+        tuple(_replicates(view, held, judged, create)),
+        tuple(prune for prune in prunes if prune.key not in awaited),
+        tuple(notes),
+    )
+
+
+def _awaited(
+    view: View,
+    backup: Backup,
+    artifacts: Collection[Artifact],
+    judged: Mapping[str, list[Verdict]],
+    now: datetime,
+) -> set[str]:
+    """Keys that an unknown destination may want and lack, and that no known one keeps: their copies may be the last."""
+    unseen = {retention_at(view.fleet, backup, name) for name in backup.destinations if not view.known(name)}
+    wanted = {
+        verdict.artifact.key
+        for retention in unseen
+        for verdict in verdicts(artifacts, retention, now)
+        if verdict.keep
+    }
+    return wanted - {verdict.artifact.key for here in judged.values() for verdict in here if verdict.keep}
 
 
 def _judge(
