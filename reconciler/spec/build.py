@@ -55,7 +55,10 @@ def target(data: Any, folder: Path) -> Target | None:
 def located(found: Target, folder: Path) -> Target:
     """A target whose relative paths are relative to ``folder``."""
     locate = getattr(found, "located", None)
-    placed: Target = locate(folder) if locate is not None else found
+    try:
+        placed: Target = locate(folder) if locate is not None else found
+    except (RuntimeError, ValueError):  # a home folder that does not exist, reported by the field rules
+        return found
     return placed
 
 

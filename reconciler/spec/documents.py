@@ -231,7 +231,8 @@ class PolicySpec(SpecModel, frozen=True, kw_only=True):
         Rule321,
         Meta(
             title="3-2-1 rule",
-            description="Three copies, two kinds of media, one off-site: require (an error), warn or off. Default: warn.",
+            description="Three copies, two kinds of media, one off-site: require (an error), warn, or 'off' (in quotes). "
+            "Default: warn.",
             examples=["require"],
         ),
     ] = "warn"

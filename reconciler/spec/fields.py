@@ -6,6 +6,7 @@ business.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ def field_problems(document: Document) -> Iterator[Problem]:
         return
     for path, block in (("spec",), spec), (("spec", "defaults"), spec.get("defaults")):
         if isinstance(block, dict):
-            for where, message in _in_block(block, path):
+            for where, message in (*_in_block(block, path), *_homes(block, path)):
                 if where not in document.refused:
                     yield document.problem(where, message)
 
@@ -42,8 +43,21 @@ def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     yield from _retention(block, path)
     yield from _compression(block, path)
     yield from _repeated(block, path)
-    if isinstance(block.get("url"), str) and (message := complaint(block["url"])):
+    url = block.get("url")
+    if isinstance(url, str) and url and (message := complaint(url)):
         yield (*path, "url"), message
+
+
+def _homes(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """Paths below the home folder of nobody."""
+    targets = block.get("targets")
+    for position, target in enumerate(targets if isinstance(targets, list) else []):
+        place = target.get("path") if isinstance(target, dict) else None
+        if isinstance(place, str) and place.startswith("~") and os.path.expanduser(place) == place:
+            yield (
+                (*path, "targets", position, "path"),
+                f"{quote(place.split('/')[0])} is the home folder of nobody",
+            )
 
 
 def _schedule(block: dict[str, Any], path: Path) -> Iterator[Finding]:
@@ -94,7 +108,9 @@ def _zone(block: dict[str, Any], path: Path) -> Iterator[Finding]:
 
 def _retention(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     retention = block.get("retention")
-    counts = [retention.get(tier, 0) for tier in TIERS] if isinstance(retention, dict) else [None]
+    if not isinstance(retention, dict) or retention.keys() - {*TIERS, "minimum"}:
+        return
+    counts = [retention.get(tier, 0) for tier in TIERS]
     if all(count == 0 and isinstance(count, int) for count in counts):
         yield (*path, "retention"), f"keeps nothing: give a count to one of {', '.join(TIERS)}"
 

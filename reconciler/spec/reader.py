@@ -90,6 +90,7 @@ class _Reader:
         self.stack: list[_Frame] = []
         self.document = Document(file, START)
         self.nodes = 0
+        self.shared = False
 
     def take(self, event: Any) -> None:
         """Build from one event. Raises _Stop."""
@@ -107,7 +108,8 @@ class _Reader:
         elif isinstance(event, yaml.AliasEvent):
             self._count(mark)
             self._not_a_key(mark)
-            self._refuse(mark, f"the alias *{event.anchor} is not supported: write the value out")
+            self._shared(mark, f"*{event.anchor}")
+            self.document.refused.add(self._here())
             self._place(None, mark)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._begin(event, mark)
@@ -136,11 +138,17 @@ class _Reader:
 
     def _properties(self, event: Any, mark: Mark) -> None:
         if event.anchor is not None:
-            self._report(
-                mark, f"the anchor &{event.anchor} is not supported: write the value out where it is used"
-            )
+            self._shared(mark, f"&{event.anchor}")
         if event.tag is not None:
             self._report(mark, f"the tag {quote(event.tag)} is not supported: remove it")
+
+    def _shared(self, mark: Mark, word: str) -> None:
+        """Report the first anchor or alias of the file: one is enough, and a bomb has thousands."""
+        if not self.shared:
+            self._report(
+                mark, f"anchors and aliases ({quote(word)[1:-1]}) are not supported: write the value out"
+            )
+        self.shared = True
 
     def _report(self, mark: Mark, message: str) -> None:
         self.problems.append(self.document.problem_at(mark, message, self._here()))

@@ -15,11 +15,14 @@ from reconciler import schedule
 from reconciler.copies321 import rule321
 from reconciler.model import Fleet, Tier
 from reconciler.spec import build
+from reconciler.spec.documents import BackupSpec
 from reconciler.spec.problems import Path as Field
 from reconciler.spec.problems import Problem, quote
 from reconciler.spec.reader import Document
-from reconciler.spec.suggest import did_you_mean
+from reconciler.spec.suggest import did_you_mean, misspelt
 from reconciler.spec.urls import absolute, complaint
+
+_BACKUP_KEYS = BackupSpec.__struct_encode_fields__
 
 
 class Entry(NamedTuple):
@@ -120,7 +123,7 @@ def _needs(entries: list[Entry]) -> Iterator[Problem]:
     for entry in entries:
         if entry.kind == "Backup" and entry.spec:
             for key in ("schedule", "destinations"):
-                if key not in entry.spec and key not in given:
+                if key not in entry.spec and key not in given and not misspelt(key, entry.spec, _BACKUP_KEYS):
                     message = f"required key {quote(key)} is missing, and no Policy gives a default"
                     yield entry.document.problem(("spec",), message)
 
@@ -138,21 +141,17 @@ def _unused(entries: list[Entry]) -> Iterator[Problem]:
 
 def _density(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
     places = {entry.where: entry for entry in entries}
-    destinations = {destination.name: destination for destination in fleet.destinations}
     for backup in fleet.backups:
         parsed = _parsed(backup.schedule, backup.timezone)
-        owners = [(backup.retention, "")] + [
-            (found.retention, f" at {quote(found.name)}")
-            for found in map(destinations.get, backup.destinations)
-            if found is not None and found.retention is not None
-        ]
-        for retention, where in owners:
-            if parsed and retention.tiers and _denser(parsed, lowest := retention.tiers[0]):
-                message = (
-                    f"{quote(backup.schedule)} fires more than once in a period of the lowest retention tier{where} "
-                    f"({lowest}): those in between would be kept for no tier; add a lower tier or fire less often"
-                )
-                yield _at(places[backup.where], ("spec", "schedule"), message)
+        lowest = backup.retention.tiers[0] if backup.retention.tiers else "hourly"
+        if parsed and _denser(parsed, lowest):
+            count = backup.retention.count(lowest)
+            finer = "" if lowest == "hourly" else "give the retention a finer tier, or "
+            message = (
+                f"{quote(backup.schedule)} fires more than once in a period of the finest retention tier: "
+                f"{lowest}: {count} would cover less than it says; {finer}fire less often"
+            )
+            yield _at(places[backup.where], ("spec", "schedule"), message)
 
 
 def _copies(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:

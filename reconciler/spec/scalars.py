@@ -24,20 +24,16 @@ _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")
 _ENDLESS = re.compile(r"[-+]?\.inf|\.nan", re.IGNORECASE)
 _DIGITS = 18
 
-_TRAPS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"),
-        "some readers take it as a number in base 60",
-    ),
-    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"), "some readers take it as a date"),
-    (re.compile(r"[-+]?0o[0-7_]+|[-+]?0[0-9_]+"), "some readers take it as an octal number"),
-    (re.compile(r"[-+]?0b[01_]+"), "some readers take it as a binary number"),
-    (
-        re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?|[-+]?0x[0-9a-fA-F_]+"),
-        "some readers take it as a number",
-    ),
-    (re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+"), "some readers take it as a number"),
-    (re.compile(r"="), "some readers give it a meaning of its own"),
+_QUOTE = "quote it"
+_NUMBER = "write a plain decimal number, or quote it"
+_TRAPS: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), "a number in base 60", _QUOTE),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"), "a date", _QUOTE),
+    (re.compile(r"[-+]?0o[0-7_]+|[-+]?0[0-9_]+"), "an octal number", _NUMBER),
+    (re.compile(r"[-+]?0b[01_]+"), "a binary number", _NUMBER),
+    (re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?|[-+]?0x[0-9a-fA-F_]+"), "a number", _NUMBER),
+    (re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+"), "a number", _NUMBER),
+    (re.compile(r"="), "a word of YAML's own", _QUOTE),
 )
 
 
@@ -57,9 +53,11 @@ def resolve(text: str) -> Scalar:
         return _finite(text)
     if _ENDLESS.fullmatch(text):
         raise Ambiguous(f"{text} is not a finite number; if it is text, quote it: {quote(text)}")
-    for trap, why in _TRAPS:
+    for trap, meaning, advice in _TRAPS:
         if trap.fullmatch(text):
-            raise Ambiguous(f"{_clip(text)} is ambiguous ({why}): quote it: {quote(text)}")
+            raise Ambiguous(
+                f"{_clip(text)} is ambiguous ({meaning} to some readers): {advice}: {quote(text)}"
+            )
     return text
 
 
@@ -70,9 +68,8 @@ def _integer(text: str) -> int:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise Ambiguous(f"the number {_clip(text)} is too large; if it is text, quote it")
+    if len(text) > _DIGITS or math.isinf(number := float(text)):
+        raise Ambiguous(f"the number {_clip(text)} is too long or too large; if it is text, quote it")
     return number
 
 

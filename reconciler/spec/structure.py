@@ -15,7 +15,7 @@ from reconciler.spec.problems import Path, Problem, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.schema import Schema, schema
 from reconciler.spec.secrecy import ADVICE, hidden, literals, names_secret
-from reconciler.spec.suggest import did_you_mean
+from reconciler.spec.suggest import did_you_mean, misspelt
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -36,6 +36,8 @@ _PATTERNS = {
     "^[a-z0-9][a-z0-9.-]{0,62}$": "lower-case letters, digits, dots and hyphens, beginning with a letter or digit, at most 63",
     "^[a-z0-9][a-z0-9-]{0,62}$": "lower-case letters, digits and hyphens, beginning with a letter or digit, at most 63",
     "^[A-Za-z_][A-Za-z0-9_]*$": "the name of an environment variable",
+    r"^[^\x00]+$": "text that is not empty",
+    r"^[^\x00\n]*[^\x00\n/]/?$": "a pattern such as *.tmp, cache/ or app/logs/",
     "^[0-9a-f]{12}$": "the 12 characters that plan printed",
 }
 
@@ -80,12 +82,15 @@ def _pattern(_: Validator, pattern: str, value: Any, __: Schema) -> Iterator[Val
         yield ValidationError("does not match")
 
 
-def _required(_: Validator, required: list[str], value: Any, __: Schema) -> Iterator[ValidationError]:
-    """One error for each key, with the key as its message."""
+def _required(_: Validator, required: list[str], value: Any, node: Schema) -> Iterator[ValidationError]:
+    """One error for each key, with the key as its message; none for a key that is there, but misspelt."""
     from jsonschema.exceptions import ValidationError
 
-    if isinstance(value, dict):
-        yield from (ValidationError(key) for key in required if key not in value)
+    missing = [key for key in required if key not in value] if isinstance(value, dict) else []
+    known = node.get("properties", {})
+    for key in missing:
+        if not misspelt(key, value, known):
+            yield ValidationError(key)
 
 
 def _unknown_keys(validator: Any, more: Any, value: Any, node: Schema) -> Iterator[ValidationError]:
@@ -135,13 +140,19 @@ def _in_branches(error: ValidationError, document: Document, path: Path) -> Iter
     meant: int | None
     if kinds and isinstance(value, dict):
         if value.get("kind") not in kinds:
-            yield _wrong_kind(value, kinds, path)
+            yield _wrong_kind(value, kinds, document, path)
             return
         meant = kinds.index(value["kind"])
     else:
         meant = _nearest(value, branches)
     if meant is None and any("fromEnv" in branch.get("properties", {}) for branch in branches):
         yield path, ADVICE, False
+    elif meant is None and kinds:
+        yield (
+            path,
+            f"expected a mapping with the keys kind and name, got {_shown(value, document, path)}",
+            False,
+        )
     elif meant is None:
         yield path, _expected(branches, value, document, path), False
     for inner in error.context or ():
@@ -157,12 +168,12 @@ def _resolved(branch: Schema, document: Document) -> Schema:
     return found
 
 
-def _wrong_kind(value: dict[str, Any], kinds: list[str], path: Path) -> Finding:
+def _wrong_kind(value: dict[str, Any], kinds: list[str], document: Document, path: Path) -> Finding:
     if "kind" not in value:
         return path, f'required key "kind" is missing; one of {", ".join(kinds)}', False
     kind = value["kind"]
     near = did_you_mean(kind, kinds) if isinstance(kind, str) else ""
-    shown = quote(kind) if isinstance(kind, str) else "that"
+    shown = quote(kind) if isinstance(kind, str) else _shown(kind, document, (*path, "kind"))
     return (*path, "kind"), f"unknown kind {shown}{near}; one of {', '.join(kinds)}", False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -19,6 +19,11 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     cutoff = 0.6 if len(word) <= 3 else 0.75  # one wrong letter of three is a third of the word
     near = get_close_matches(_folded(word[:100]), by_folded, n=1, cutoff=cutoff)
     return by_folded[near[0]] if near else None
+
+
+def misspelt(key: str, written: Iterable[str], known: Collection[str]) -> bool:
+    """Whether one of the ``written`` keys is no known one and is meant to be ``key``."""
+    return any(word not in known and closest(word, known) == key for word in written)
 
 
 def _folded(word: str) -> str:

@@ -53,7 +53,7 @@ def absolute(url: str, folder: Path) -> str:
     if protocol == "file":
         return "file://" + os.path.normpath(rest if rest.startswith("/") else folder.absolute() / rest)
     authority, slash, path = rest.partition("/")
-    if protocol != "memory":
+    if protocol not in ("memory", "s3"):  # a bucket's name is no host name
         user, at, host = authority.rpartition("@")
         authority = f"{user}{at}{host.lower()}"
     return f"{protocol}://{authority}{slash}{path}".rstrip("/")
