@@ -171,7 +171,7 @@ class GitRepository:
     def _write_tree(self, files: Mapping[str, bytes]) -> str:
         entries = []
         for name, data in files.items():
-            blob = self._git(f"store {name}", "hash-object", "-w", "--no-filters", "--stdin", data=data)
+            blob = self._git(f"store {name}", "hash-object", "-w", "--stdin", data=data)
             entries.append(b"100644 blob " + blob.strip() + b"\t" + name.encode() + b"\0")
         return self._git("store the tree", "mktree", "-z", data=b"".join(entries)).decode().strip()
 

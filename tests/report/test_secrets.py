@@ -38,8 +38,8 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> str:
     return secrets.resolve(FromEnv(from_env="CANARY"))
 
 
-def leaking(secret: str) -> Status:
-    """A status made from texts that all hold the secret."""
+def leaking(secret: str, *, tried: bool = True, planned: bool = True) -> Status:
+    """A status made from texts that all hold the secret: after a run, before it, or with nothing but withheld deletions."""
     text = f"failed: password={secret}!"
     artifact = parse(key(GRAFANA, "2026-01-20"))
     assert artifact
@@ -77,8 +77,9 @@ def leaking(secret: str) -> Status:
         for topic in ("target", "destination", "deletions", "broken", "clock")
         for subject in ("grafana/data", text)
     )
-    plan = Plan(now=PLANNED, actions=tuple(outcome.action for outcome in outcomes), notes=notes)
-    return status(specs, seen, plan, outcomes, NOW, None)
+    actions = tuple(outcome.action for outcome in reversed(outcomes)) if planned else ()
+    plan = Plan(now=PLANNED, actions=actions, notes=notes)
+    return status(specs, seen, plan, outcomes if tried else (), NOW, None)
 
 
 def forms(secret: str) -> list[bytes]:
@@ -89,6 +90,10 @@ def forms(secret: str) -> list[bytes]:
 def test_no_secret_is_in_any_file_or_message(canary: str, tmp_path: Path) -> None:
     found = leaking(canary)
     texts = [encode(found), render(found).encode(), summary(found, None).encode()]
+    pending, withheld = leaking(canary, tried=False), leaking(canary, tried=False, planned=False)
+    assert "recover failed: password=[secret]!" in pending.condition("Converged").message
+    assert withheld.condition("Converged").reason == "DeletionsWithheld"
+    texts += [text for other in (pending, withheld) for text in (encode(other), render(other).encode())]
     bad = rejected(found, (f"a.yaml:1:1: {canary}",), "n1", NOW)
     texts += [encode(bad), render(bad).encode(), summary(bad, found).encode()]
     place = Place(tmp_path)
