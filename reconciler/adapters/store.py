@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from reconciler.adapters.secrets import redact
+from reconciler.adapters.secrets import redact, resolve
 from reconciler.errors import Corrupt, Missing, StoreError, Unreachable
+from reconciler.model import Secret
 from reconciler.ports import Reader, Writer
 
 T = TypeVar("T")
@@ -201,6 +203,27 @@ class BaseStore(ABC):
         except BaseException:
             writer.discard()
             raise
+
+
+def reveal(secret: Secret | None) -> str | None:
+    """The value of an option that is a secret; None when it was left out. Raises SecretError."""
+    return None if secret is None else resolve(secret)
+
+
+def split_url(place: Place, url: str) -> tuple[SplitResult, str]:
+    """Host, port and user of a URL, and its path taken literally (``#`` and ``?`` too). Raises Unreachable."""
+    protocol, _, rest = url.partition("://")
+    authority, _, path = rest.partition("/")
+    parts = urlsplit(f"{protocol}://{authority}")
+    try:
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise place.unreachable("its URL names no host", f"write it as {protocol}://HOST[:PORT]/FOLDER")
+    if parts.password is not None:
+        raise place.unreachable("its URL holds a password", "use the option password, with a reference")
+    return parts, f"/{path}"
 
 
 def persist(call: Callable[[], T], transient: Callable[[Exception], bool]) -> T:

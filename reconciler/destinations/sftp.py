@@ -1,0 +1,495 @@
+"""``sftp://[USER@]HOST[:PORT]/FOLDER``: copies on a machine that is reached by SSH, whose host key is pinned.
+
+fsspec's SFTP filesystem trusts any host key, writes in place and cuts names at ``#``, so paramiko is used directly.
+An object is written as ``KEY.part``, synced where the server can, and renamed.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from msgspec import Meta
+
+from reconciler.adapters import store
+from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reason, reveal
+from reconciler.errors import StoreError
+from reconciler.model import Destination, Secret
+from reconciler.model.fleet import SpecModel
+from reconciler.naming import PART
+from reconciler.ports import Reader, Store, Stored, Writer
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient, SSHClient
+
+T = TypeVar("T")
+WINDOW = 4 << 20
+"""Bytes that are asked for at once when an object is read."""
+EXTENDED = 200
+"""The SFTP request that carries an extension by name."""
+
+
+class Options(SpecModel, frozen=True, kw_only=True, rename=None):
+    """How to log in, and the host key: one of ``host_key`` and ``known_hosts`` is needed."""
+
+    host_key: Annotated[
+        str | None,
+        Meta(
+            title="Host key",
+            description="The server's public key, as `ssh-keyscan` prints it without the host name.",
+            examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2tqlbLXxz1aGZ9P1G8F3CqfYd1sXYhL8uQx0dV7n4m"],
+        ),
+    ] = None
+    known_hosts: Annotated[
+        str | None,
+        Meta(
+            title="Known hosts",
+            description="Path of a known_hosts file that holds the server's key.",
+            examples=["/etc/ssh/ssh_known_hosts"],
+        ),
+    ] = None
+    username: Annotated[
+        str | None,
+        Meta(
+            title="User name",
+            description="Default: the one in the URL, else the user that runs reconciler.",
+            examples=["backup"],
+        ),
+    ] = None
+    password: Annotated[
+        Secret | None,
+        Meta(title="Password", description="Of the user.", examples=[{"fromEnv": "SFTP_PASSWORD"}]),
+    ] = None
+    private_key_file: Annotated[
+        str | None,
+        Meta(
+            title="Private key file",
+            description="Default, where there is no password either: the SSH agent and the keys in ~/.ssh.",
+            examples=["/run/secrets/backup_ed25519"],
+        ),
+    ] = None
+    passphrase: Annotated[
+        Secret | None,
+        Meta(
+            title="Passphrase",
+            description="Of the private key file.",
+            examples=[{"fromFile": "/run/secrets/passphrase"}],
+        ),
+    ] = None
+    timeout: Annotated[
+        int,
+        Meta(
+            title="Timeout",
+            description="Seconds without an answer after which the server counts as gone.",
+            ge=1,
+            le=600,
+            examples=[20],
+        ),
+    ] = int(store.CALL_SECONDS)
+
+
+def open_store(destination: Destination) -> Store:
+    """The store of the URL; connects at the first call. Raises Unreachable, SecretError."""
+    place = Place(destination.name)
+    given: dict[str, Any] = dict(destination.options)
+    options = Options(**given)
+    url, root = store.split_url(place, destination.url)
+    if bool(options.host_key) == bool(options.known_hosts):
+        todo = f"see it with: ssh-keyscan -p {url.port or 22} {url.hostname}"
+        raise place.unreachable("exactly one of the options host_key and known_hosts is needed", todo)
+    own_login = options.password is not None or options.private_key_file is not None
+    login = {
+        "hostname": url.hostname,
+        "port": url.port or 22,
+        "username": options.username or url.username,
+        "password": reveal(options.password),
+        "key_filename": options.private_key_file,
+        "passphrase": reveal(options.passphrase),
+        "allow_agent": not own_login,
+        "look_for_keys": not own_login,
+        "timeout": options.timeout,
+        "banner_timeout": options.timeout,
+        "auth_timeout": options.timeout,
+        "channel_timeout": options.timeout,
+    }
+    return SftpStore(Server(place, login, options.host_key, options.known_hosts), root)
+
+
+class Session:
+    """A connection of its own: paramiko's sessions may be used by one thread at a time."""
+
+    def __init__(self, client: SSHClient, sftp: SFTPClient) -> None:
+        self.client = client
+        self.sftp = sftp
+
+    def close(self) -> None:
+        """End it, whatever its state."""
+        with suppress(Exception):
+            self.client.close()
+
+
+class Server:
+    """Sessions with one server: lent to one thread each, kept for the next, dropped after an error."""
+
+    def __init__(
+        self, place: Place, login: dict[str, Any], host_key: str | None, known_hosts: str | None
+    ) -> None:
+        self.place = place
+        self.login = login
+        self.host_key = host_key
+        self.known_hosts = known_hosts
+        self._idle: list[Session] = []
+
+    @property
+    def name(self) -> str:
+        """The server as a known_hosts file names it."""
+        host, port = self.login["hostname"], self.login["port"]
+        return str(host) if port == 22 else f"[{host}]:{port}"
+
+    def take(self) -> Session:
+        """A session; the caller closes it or gives it back. Raises paramiko's errors."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def give_back(self, session: Session) -> None:
+        """Keep a session that is in order."""
+        self._idle.append(session)
+
+    def run(self, what: str, key: str, call: Callable[[SFTPClient], T]) -> T:
+        """The result of an idempotent ``call``; after a broken connection it is tried again. Raises StoreError."""
+
+        def attempt() -> T:
+            with self.lent() as sftp:
+                return call(sftp)
+
+        with self.errors(what, key):
+            return store.persist(attempt, is_transient)
+
+    @contextmanager
+    def lent(self) -> Iterator[SFTPClient]:
+        """A session for the block."""
+        session = self.take()
+        try:
+            yield session.sftp
+        except BaseException as error:
+            if isinstance(error, FileNotFoundError):
+                self.give_back(session)
+            else:
+                session.close()
+            raise
+        self.give_back(session)
+
+    @contextmanager
+    def errors(self, what: str, key: str) -> Iterator[None]:
+        """Turn errors of paramiko into our own."""
+        from paramiko import SSHException
+
+        try:
+            yield
+        except StoreError:
+            raise
+        except (OSError, EOFError, SSHException, UnicodeDecodeError) as error:
+            raise self.failure(what, key, error) from error
+
+    def close(self) -> None:
+        """End all idle sessions."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> Session:
+        import logging
+
+        import paramiko
+
+        # Errors are raised to us: without a handler, paramiko would have them printed to stderr as well.
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        try:
+            self._pin(client)
+            client.connect(**self.login)
+            sftp = client.open_sftp()
+            channel = sftp.get_channel()
+            if channel is not None:
+                channel.settimeout(self.login["timeout"])
+        except BaseException:
+            client.close()
+            raise
+        return Session(client, sftp)
+
+    def _pin(self, client: SSHClient) -> None:
+        """Make ``client`` accept the given host key alone."""
+        import base64
+
+        import paramiko
+
+        if self.known_hosts is not None:
+            try:
+                client.load_host_keys(self.known_hosts)
+            except OSError as error:
+                why = f"known_hosts file {self.known_hosts} cannot be read: {reason(error)}"
+                raise self.place.unreachable(why) from error
+            return
+        kind, _, rest = (self.host_key or "").strip().partition(" ")
+        try:
+            key = paramiko.PKey.from_type_string(
+                kind, base64.b64decode(rest.partition(" ")[0], validate=True)
+            )
+        except Exception as error:
+            why = "the option host_key is no public key as ssh-keyscan prints it"
+            raise self.place.unreachable(why, "write it as: ssh-ed25519 AAAA…") from error
+        client.get_host_keys().add(self.name, kind, key)
+
+    def failure(self, what: str, key: str, error: Exception) -> StoreError:
+        """The error in our own words."""
+        import paramiko
+
+        scan = f"compare it with what ssh-keyscan -p {self.login['port']} {self.login['hostname']} prints"
+        if isinstance(error, paramiko.BadHostKeyException):
+            why = f"its host key has changed: pinned {_fingerprint(error.expected_key)}, shown {_fingerprint(error.key)}"
+            return self.place.unreachable(why, f"if that is right, pin the new one; {scan}")
+        if isinstance(error, paramiko.AuthenticationException):
+            user = self.login["username"] or "the present user"
+            return self.place.unreachable(f"{user} was refused", "check user name, key and password")
+        if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
+            return self.place.unreachable(f"{self.name} is not in {self.known_hosts}", f"add its key; {scan}")
+        if isinstance(error, UnicodeDecodeError):
+            return self.place.unreachable("a file there has a name that is not UTF-8", "rename it")
+        if is_transient(error):
+            return self.place.unreachable(f"no connection: {reason(error)}", "check address and network")
+        if isinstance(error, OSError) and error.errno:
+            return self.place.os_error(what, key, error)
+        return self.place.error(what, key, reason(error), "check free space, quota and rights there")
+
+
+class SftpStore(BaseStore):
+    """A folder of the server. It is made at the first write, if the folder above it exists; before that it counts as empty."""
+
+    def __init__(self, server: Server, root: str) -> None:
+        super().__init__(server.place.name)
+        self._server = server
+        self._root = root.rstrip("/")
+
+    def list(self) -> Iterable[Stored]:
+        """Every regular file, hidden ones too. Links are not followed and not listed."""
+        return self._server.run("list", self._root, lambda sftp: list(self._walk(sftp)))
+
+    def _walk(self, sftp: SFTPClient) -> Iterator[Stored]:
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            try:
+                entries = sftp.listdir_attr(self._path(prefix))
+            except FileNotFoundError:
+                if not prefix:
+                    self._expect_parent(sftp)
+                continue
+            for entry in entries:
+                mode = entry.st_mode or 0
+                if stat.S_ISDIR(mode):
+                    folders.append(f"{prefix}{entry.filename}/")
+                elif stat.S_ISREG(mode):
+                    yield Stored(prefix + entry.filename, entry.st_size or 0)
+
+    def read(self, key: str) -> Reader:
+        """Open ``key``. Raises Missing."""
+        path = self._path(self.place.check(key))
+        try:
+            with self._server.errors("read", key):
+                return store.persist(lambda: SftpReader(self._server, key, path), is_transient)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise self.place.missing(key) from None
+            raise
+
+    def create(self, key: str) -> Writer:
+        """Begin to write ``key``. Raises StoreError."""
+        path = self._path(self.place.check(key))
+        self._server.run("create", key, lambda sftp: self._make_room(sftp, key, path))
+        with self._server.errors("create", key):
+            return SftpWriter(self._server, key, path)
+
+    def _make_room(self, sftp: SFTPClient, key: str, path: str) -> None:
+        """Make the folders of ``key``; remove the part file that a dead writer left."""
+        try:
+            sftp.stat(path.rpartition("/")[0] or "/")
+        except FileNotFoundError:
+            self._make_folders(sftp, key)
+            return
+        with suppress(FileNotFoundError):
+            sftp.remove(path + PART)
+
+    def _make_folders(self, sftp: SFTPClient, key: str) -> None:
+        self._expect_parent(sftp)
+        folders = key.split("/")[:-1]
+        for depth in range(len(folders) + 1):
+            path = self._path("/".join(folders[:depth]))
+            try:
+                sftp.mkdir(path, 0o700)
+            except OSError:
+                sftp.stat(path)  # it is there, or another writer made it: else this error is the clearer one
+
+    def _expect_parent(self, sftp: SFTPClient) -> None:
+        above = self._root.rpartition("/")[0] or "/"
+        try:
+            sftp.stat(above)
+        except FileNotFoundError:
+            todo = f"mount the disk there, or make the folder: mkdir -p {above}"
+            raise self.place.unreachable(f"there is no folder {above} on {self._server.name}", todo) from None
+
+    def delete(self, key: str) -> None:
+        """Remove ``key``, if it is there."""
+        self._remove("delete", key, self._path(self.place.check(key)))
+
+    def abandon(self, key: str) -> None:
+        """Remove the part file that an unfinished write left."""
+        self._remove("clean up after", key, self._path(self.place.check(key)) + PART)
+
+    def _remove(self, what: str, key: str, path: str) -> None:
+        def remove(sftp: SFTPClient) -> None:
+            with suppress(FileNotFoundError):
+                sftp.remove(path)
+
+        self._server.run(what, key, remove)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}".rstrip("/") or "/"
+
+    def close(self) -> None:
+        """End connections. Safe twice."""
+        self._server.close()
+
+
+class SftpWriter(BaseWriter):
+    """Writes a part file without waiting for each answer, and renames it."""
+
+    def __init__(self, server: Server, key: str, path: str) -> None:
+        super().__init__(server.place, key)
+        self._server = server
+        self._path = path
+        self._session = server.take()
+        self._held = b""
+        try:
+            self._file = self._session.sftp.open(path + PART, "wx", bufsize=0)
+            self._file.chmod(0o600)
+            self._file.set_pipelined(True)
+        except BaseException:
+            self._session.close()
+            raise
+
+    def _append(self, data: bytes) -> None:
+        with self._server.errors("write", self.key):
+            self._flush()
+            self._held = data
+
+    def _flush(self) -> None:
+        """Send what is held back: paramiko tells the errors of earlier writes only when it makes a write that waits."""
+        if self._held:
+            self._file.write(self._held)
+            self._held = b""
+
+    def _publish(self) -> None:
+        sftp, part = self._session.sftp, self._path + PART
+        with self._server.errors("write", self.key):
+            self._file.set_pipelined(False)
+            self._flush()
+            self._sync()
+            self._file.close()
+            size = sftp.stat(part).st_size or 0
+            if size != self.size:
+                raise self.place.wrong_size(self.key, size, self.size)
+            sftp.posix_rename(part, self._path)
+        self._server.give_back(self._session)
+
+    def _sync(self) -> None:
+        """Have the server write the file to its disk, if it knows how."""
+        sftp: Any = self._session.sftp
+        try:
+            sftp._request(EXTENDED, "fsync@openssh.com", self._file.handle)  # noqa: SLF001 (paramiko has no call for it)
+        except OSError as error:
+            if "support" not in str(error).lower():
+                raise
+
+    def _undo(self) -> None:
+        """Remove the part file, over another connection: the state of this one is not known."""
+        self._session.close()
+        with self._server.lent() as sftp:
+            sftp.remove(self._path + PART)
+
+
+class SftpReader(BaseReader):
+    """Reads an object in windows, each asked for at once, so that memory is bounded and latency is paid seldom."""
+
+    def __init__(self, server: Server, key: str, path: str) -> None:
+        self._server = server
+        self._key = key
+        self._session: Session | None = server.take()
+        self._position = 0
+        self._buffer = memoryview(b"")
+        try:
+            self._file = self._session.sftp.open(path, "r", bufsize=0)
+            self._length = self._file.stat().st_size or 0
+        except FileNotFoundError:
+            server.give_back(self._session)
+            raise
+        except BaseException:
+            self._session.close()
+            raise
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes. Raises StoreError."""
+        if not self._buffer and self._position < self._length:
+            with self._server.errors("read", self._key):
+                self._fill(min(WINDOW, self._length - self._position))
+        chunk = bytes(self._buffer[:size])
+        self._buffer = self._buffer[size:]
+        return chunk
+
+    def _fill(self, size: int) -> None:
+        window = b"".join(self._file.readv([(self._position, size)]))
+        if len(window) != size:
+            raise EOFError("the object became shorter while it was read")
+        self._position += size
+        self._buffer = memoryview(window)
+
+    def close(self) -> None:
+        """End the session: answers that are still under way end with it."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if self._position != self._length:
+                raise EOFError
+            self._file.close()
+        except Exception:  # noqa: BLE001 (whatever state it is in, it is not used again)
+            session.close()
+        else:
+            self._server.give_back(session)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the connection failed, and not the request."""
+    import paramiko
+
+    if isinstance(error, (paramiko.AuthenticationException, paramiko.BadHostKeyException)):
+        return False
+    if isinstance(error, paramiko.SSHException):
+        return "known_hosts" not in str(error)
+    if isinstance(error, (EOFError, TimeoutError, ConnectionError)):
+        return True
+    return isinstance(error, OSError) and (
+        type(error).__name__ in ("NoValidConnectionsError", "gaierror") or "closed" in str(error)
+    )
+
+
+def _fingerprint(key: Any) -> str:
+    """``ssh-ed25519 SHA256:…``, as ssh prints it."""
+    import base64
+    import hashlib
+
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return f"{key.get_name()} SHA256:{digest}"
