@@ -1,4 +1,4 @@
-"""The last phase: what was planned, done and seen becomes a status, for machines and for people, and is committed.
+"""The last phase: what was done, seen and left to do becomes a status, for machines and for people, and is committed.
 
 Called by the loop and by ``reconciler status``. ``read`` → ``seen_markers`` come before observing; ``status`` → ``publish`` after
 applying. ``rejected`` is for specs that cannot be used: the last good status with Ready false.

@@ -1,4 +1,4 @@
-"""Puts the status together from what was planned, done and seen. Pure but for striking out secrets; called by the loop."""
+"""Puts the status together from what was done, seen and left to do. Pure but for striking out secrets; called by the loop."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ NAMED = 5
 def status(
     fleet: Fleet,
     seen: Observation,
-    plan: Plan,
+    rest: Plan,
     outcomes: Sequence[Outcome],
     now: datetime,
     previous: Status | None,
 ) -> Status:
-    """The status after a run. ``seen`` is the world after ``outcomes``; ``previous`` is the last status, if there is one.
+    """The status after a run. ``previous`` is the last one, if there is one.
 
-    A run that did nothing keeps the outcomes of the last one that did.
+    ``seen`` is the world after ``outcomes``, and ``rest`` the plan for it: what is still to do and to know. A run that did nothing keeps the outcomes of the last one that did.
     """
-    facts = Facts(fleet, seen, _by_target(seen), plan.notes, outcomes, plan.now, now)
+    facts = Facts(fleet, seen, _by_target(seen), rest.notes, outcomes, rest.now, now)
     targets = _targets(facts, previous)
     destinations = tuple(
         _destination(item, seen.listings.get(item.name), seen_markers(previous, fleet))
         for item in sorted(fleet.destinations, key=lambda item: item.name)
     )
-    notes = tuple(map(_note, plan.notes))
+    notes = tuple(map(_note, rest.notes))
     run = Run(time=now, outcomes=tuple(map(_outcome, outcomes))) if outcomes else None
     return Status(
         time=now,
@@ -67,7 +67,7 @@ def status(
         spec_commit=fleet.commit,
         conditions=(
             condition("Ready", ready(destinations), now, previous),
-            condition("Converged", converged(plan, outcomes, destinations), now, previous),
+            condition("Converged", converged(rest, outcomes, destinations), now, previous),
             condition("Healthy", healthy(targets, notes), now, previous),
         ),
         targets=targets,

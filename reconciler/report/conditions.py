@@ -50,27 +50,22 @@ def specs_invalid(problems: Sequence[str]) -> Statement:
 
 
 def converged(
-    plan: Plan, outcomes: Sequence[Outcome], destinations: Sequence[DestinationStatus]
+    rest: Plan, outcomes: Sequence[Outcome], destinations: Sequence[DestinationStatus]
 ) -> Statement:
-    """Whether everything that was planned is done."""
+    """Whether every action was done and none is left."""
     failed = [describe(outcome.action) for outcome in outcomes if not outcome.ok]
     if failed:
         return "False", "ActionsFailed", f"{counted(len(failed), 'action')} failed: {few(failed)}"
-    pending = [describe(action) for action in _untried(plan, outcomes)]
+    pending = [describe(action) for action in rest.actions]
     if pending:
         return "False", "ActionsPending", f"{counted(len(pending), 'action')} pending: {few(pending)}"
-    withheld = [clean(note.message) for note in plan.notes if note.topic == "deletions"]
+    withheld = [clean(note.message) for note in rest.notes if note.topic == "deletions"]
     if withheld:
         return "False", "DeletionsWithheld", few(withheld)
     unknown = [item.name for item in destinations if item.state == "unknown"]
     if unknown:
         return "Unknown", "DestinationUnknown", f"what is to do at {', '.join(unknown)} cannot be told"
     return "True", "UpToDate", "nothing is left to do"
-
-
-def _untried(plan: Plan, outcomes: Sequence[Outcome]) -> list[Action]:
-    tried = {outcome.action for outcome in outcomes}
-    return [action for action in plan.actions if action not in tried]
 
 
 def healthy(targets: Sequence[TargetStatus], notes: Sequence[NoteStatus]) -> Statement:

@@ -43,7 +43,7 @@ class Place:
     ) -> str | None:
         """One run's report; its commit, if it made one."""
         previous = read(self.ledger)
-        actions = tuple(outcome.action for outcome in outcomes)
+        actions = tuple(outcome.action for outcome in outcomes if not outcome.ok)
         plan = Plan(now=now, actions=actions, notes=tuple(notes), commit=commit)
         found = status(replace(FLEET, commit=commit), seen, plan, tuple(outcomes), now, previous)
         return publish(found, previous, self.ledger)
