@@ -5,6 +5,7 @@ Exit codes: 0 done, or nothing to do; 2 changes are pending (``plan``); 1 an err
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -23,7 +24,12 @@ from reconciler.errors import ReconcilerError
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_COLOUR = False if os.environ.get("NO_COLOR") else None  # None: colours on a terminal, none when piped
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": _COLOUR}
+)
 @click.version_option(__version__, prog_name="reconciler")
 def cli() -> None:
     """Backups as code: specs in git, converged against the copies that really exist.
@@ -31,7 +37,8 @@ def cli() -> None:
     Commit YAML in backup.d, look at `plan`, run `apply`. A second run does nothing; a copy that vanished comes back.
 
     \b
-    Tab completion:  eval "$(_RECONCILER_COMPLETE=bash_source reconciler)"   (or zsh_source, fish_source)
+    Tab completion, for bash (or zsh_source, fish_source):
+      eval "$(_RECONCILER_COMPLETE=bash_source reconciler)"
     """  # noqa: D301 - click wants the real \b
 
 

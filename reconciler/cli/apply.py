@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.complete import targets
 from reconciler.cli.output import output_option, print_json, specs_argument
 
 if TYPE_CHECKING:
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from reconciler.model import Fleet, TargetId
 
 
-@click.command()
+@click.command(short_help="Make the backups what the specs want.")
 @specs_argument
 @output_option
 @click.option(
-    "--only", multiple=True, metavar="SERVICE[/TYPE]", help="Only these targets; may be given several times."
+    "--only",
+    multiple=True,
+    metavar="SERVICE[/TYPE]",
+    shell_complete=targets,
+    help="Only these targets; may be given several times.",
 )
 @click.option(
     "--now", "forced", is_flag=True, help="Make a backup of each chosen target although none is due."
@@ -27,9 +32,15 @@ if TYPE_CHECKING:
 def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_run: bool) -> None:
     """Make the backups what the specs want: create, replicate, prune; then report.
 
-    PATH holds the specs (backup.d by default), or is a plan that `plan --out FILE` saved. Exit code 0: all is as it should be;
-    1: something failed, and the others were done.
-    """
+    PATH holds the specs (backup.d by default), or is a plan that `plan --out FILE` saved: that is carried out only if the world
+    is still the one that was planned for. Exit code 0: all is as it should be; 1: something failed, and the rest was done.
+
+    \b
+    Examples:
+      reconciler apply
+      reconciler apply --only shop --now       a backup of each target of shop, due or not
+      reconciler plan --out next.json          … look at it …  then:  reconciler apply next.json
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli import planfile
     from reconciler.cli.progress import bars
@@ -77,13 +88,19 @@ def _forced(session: Session, chosen: frozenset[TargetId] | None) -> frozenset[T
 
 def _show(applied: Applied, output: str) -> None:
     if output == "json":
-        print_json({"plan": applied.plan, "outcomes": applied.outcomes, "statusCommit": applied.commit})
+        print_json(
+            {
+                "plan": applied.plan,
+                "outcomes": applied.outcomes,
+                "statusCommit": applied.commit,
+                "statusError": applied.report_error,
+            }
+        )
         return
-    from reconciler.cli.show import show_notes, summary
+    from reconciler.cli.show import applied_summary, show_notes, summary
 
     show_notes(applied.plan.notes)
-    if not applied.outcomes:
-        click.echo(summary(applied.plan))
+    click.echo(applied_summary(applied.outcomes) if applied.outcomes else summary(applied.plan))
     if applied.commit:
         click.echo(f"status: commit {applied.commit[:12]} on {applied.place}")
     if applied.report_error:

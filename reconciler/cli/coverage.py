@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from reconciler.coverage import Item
 
 
-@click.command()
+@click.command(short_help="Show volumes and images that no spec protects.")
 @specs_argument
 @output_option
 def coverage(path: Path, output: str) -> None:
     """Show which volumes and local images no spec protects.
 
-    Images that a registry holds too are counted as covered. Exit code 0 when everything is covered, 2 when something is not.
-    """
+    Asks the Docker Engine (DOCKER_HOST, or the local socket). An image that a registry holds too counts as protected. Exit code
+    0: everything is; 2: something is not; 1: an error.
+
+    \b
+    Examples:
+      reconciler coverage
+      reconciler coverage --output json | jq -r '.items[] | select(.covered | not) | .name'
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.coverage import survey
 
@@ -42,4 +48,4 @@ def _print(items: list[Item], bare: list[Item]) -> None:
             for item in bare
         )
         print_table(("KIND", "NAME", "USED BY", "SIZE"), rows, right=("SIZE",))
-    click.echo(f"{len(bare)} of {len(items)} volumes and images are not protected by any spec")
+    click.echo(f"{len(bare)} of {len(items)} volumes and images: protected by no spec")

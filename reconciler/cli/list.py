@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from reconciler.cli.complete import targets
 from reconciler.cli.output import (
-    age_text,
+    counted,
     output_option,
     print_json,
     print_table,
     size_text,
+    span_text,
     specs_argument,
     time_text,
 )
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     """One copy. ``size`` in bytes; ``kept`` is why retention keeps it, or why it does not."""
 
-    target: str
+    target: TargetId
     tier: str
     time: datetime
     destination: str
@@ -39,15 +41,24 @@ class Row(NamedTuple):
     key: str
 
 
-@click.command("list")
+@click.command("list", short_help="Show every copy, and why it is kept.")
 @specs_argument
 @output_option
-@click.option("--only", metavar="SERVICE[/TYPE]", default="", help="Only this target.")
+@click.option(
+    "--only", metavar="SERVICE[/TYPE]", default="", shell_complete=targets, help="Only this target."
+)
 def list_(path: Path, output: str, only: str) -> None:
-    """List the copies that exist: by target, with tier, age, size, destination and the reason why each is kept.
+    """Show every copy that exists: by target, with tier, time, age, size, destination and the reason why it is kept.
 
-    Exit code 1 when a destination cannot be read: what it holds is then not in the list.
-    """
+    A tier such as weekly is fixed when an artifact is made; "no:" marks what the next apply deletes. Exit code 1 when a
+    destination cannot be looked at: what it holds is then not in the list.
+
+    \b
+    Examples:
+      reconciler list
+      reconciler list --only grafana/data
+      reconciler list --output json | jq '.copies[] | select(.state != "good")'
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop
 
     with loop.session(path) as session:
@@ -58,14 +69,14 @@ def list_(path: Path, output: str, only: str) -> None:
         print_json({"copies": [row._asdict() for row in rows], "unknown": unknown})
     else:
         _print(rows, session.now)
-    for why in unknown.values():
-        click.secho(f"error: {why}", fg="red", err=True)
+    for name, why in unknown.items():
+        click.secho(f"error: destination {name}: {why}", fg="red", err=True)
     if unknown:
         raise click.exceptions.Exit(1)
 
 
 def _wanted(row: Row, only: str) -> bool:
-    return only in ("", row.target, row.target.partition("/")[0])
+    return only in ("", str(row.target), row.target.service)
 
 
 def _rows(session: Session, listings: dict[str, Listing]) -> list[Row]:
@@ -88,14 +99,14 @@ def _target_rows(session: Session, backup: Backup | None, held: list[tuple[str, 
     for name in {name for name, _ in held}:
         why[name] = _verdicts(session, backup, name, good)
     ordered = sorted(
-        held, key=lambda item: (item[1].artifact.stamp, item[1].artifact.key, item[0]), reverse=True
+        sorted(held, key=lambda item: item[0]), key=lambda item: item[1].artifact.stamp, reverse=True
     )
     for name, copy in ordered:
         artifact = copy.artifact
         keep, reason = why[name].get(artifact.key, (True, "broken, no good copy elsewhere: kept"))
         state = f"broken: {copy.broken}" if copy.broken else "good"
         yield Row(
-            str(artifact.target),
+            artifact.target,
             artifact.tier,
             artifact.time,
             name,
@@ -128,19 +139,24 @@ def _print(rows: list[Row], now: datetime) -> None:
     if not rows:
         click.echo("There are no copies.")
         return
-    columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "DESTINATION", "KEPT", "STATE")
+    columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "AT", "KEPT")
     cells = (
         (
-            row.target,
+            str(row.target),
             row.tier,
             time_text(row.time),
-            age_text(row.time, now),
+            span_text(now - row.time),
             size_text(row.size),
             row.destination,
-            row.kept if row.keep else f"no: {row.kept}",
-            row.state,
+            _kept(row),
         )
         for row in rows
     )
-    print_table(columns, cells, right=("AGE", "SIZE"))
-    click.echo(f"{len(rows)} copies, {size_text(sum(row.size for row in rows))}")
+    print_table(columns, cells, right=("AGE", "SIZE"), fold=("KEPT",))
+    total = size_text(sum(row.size for row in rows))
+    click.echo(f"{counted(len(rows), 'copy', 'copies')}, {total}")
+
+
+def _kept(row: Row) -> str:
+    kept = row.kept if row.keep else f"no: {row.kept}"
+    return kept if row.state == "good" else f"{row.state} ({kept})"

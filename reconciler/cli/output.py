@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -39,18 +39,21 @@ def print_json(data: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """A table: boxed and coloured on a terminal, aligned plain text when piped. ``right`` names right-aligned columns."""
-    from rich import box
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Sequence[str] = (),
+    fold: Sequence[str] = (),
+) -> None:
+    """A table, aligned. ``right`` names right-aligned columns, ``fold`` those that wrap where a terminal is too narrow."""
     from rich.console import Console
     from rich.table import Table
 
     terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=not terminal
-        )
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=not (terminal and column in fold))
     for row in rows:
         table.add_row(*(safe(cell) for cell in row))
     console = Console(width=None if terminal else 1000, highlight=False, markup=False, soft_wrap=not terminal)
@@ -77,15 +80,19 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TiB"
 
 
-def age_text(moment: datetime, now: datetime) -> str:
-    """How long ago, in its two largest units."""
-    seconds = int((now - moment).total_seconds())
-    if seconds < 0:
-        return "in the future"
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
-    if days:
-        return f"{days}d {hours}h"
-    return f"{hours}h {minutes}m" if hours else f"{minutes}m"
+def span_text(span: timedelta) -> str:
+    """How long, in its largest unit; a span below zero has a minus."""
+    seconds = int(abs(span).total_seconds())
+    sign = "-" if span < timedelta(0) else ""
+    for unit, length in (("d", 86400), ("h", 3600)):
+        if seconds >= length:
+            return f"{sign}{seconds // length}{unit}"
+    return f"{sign}{seconds // 60}m"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def time_text(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from reconciler.cli.output import PATH, output_option, print_json, specs_argumen
 PENDING = 2
 
 
-@click.command()
+@click.command(short_help="Show what apply would do, and why.")
 @specs_argument
 @output_option
 @click.option(
@@ -20,8 +20,15 @@ PENDING = 2
 def plan(path: Path, output: str, out: Path | None) -> None:
     """Show what apply would do, and why. Changes nothing.
 
-    PATH holds the specs, backup.d by default. Exit code 0: nothing to do; 2: changes are pending; 1: an error.
-    """
+    + makes something, ~ makes it again, - deletes it. PATH holds the specs, backup.d by default. Exit code 0: nothing to do;
+    2: changes are pending; 1: an error.
+
+    \b
+    Examples:
+      reconciler plan
+      reconciler plan --output json | jq -r '.actions[].type'
+      reconciler plan --out next.json
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli.planfile import save
     from reconciler.cli.show import show_plan

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -21,13 +22,23 @@ from reconciler.cli.show import show_outcome
 from reconciler.model import Action, Create, Outcome, Replicate
 
 
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
 class Bars:
     """One bar at a time. Its total is the size of the last artifact of the same target: an estimate."""
 
-    def __init__(self, bars: Progress, *, quiet: bool) -> None:
-        self._bars = bars
+    def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._task: TaskID | None = None
+        self._shown = not quiet and sys.stderr.isatty()
+        self._bar: tuple[Progress, TaskID] | None = None
 
     def started(self, action: Action) -> None:
         """Show a bar for what moves bytes."""
@@ -41,12 +52,16 @@ class Bars:
 
     def begin(self, text: str, total: int) -> None:
         """Show a bar; a total of 0 bytes is one that is not known."""
-        self._task = self._bars.add_task(text, total=total or None)
+        if self._shown:
+            bar = Progress(*_columns(), console=Console(stderr=True), transient=True)
+            self._bar = bar, bar.add_task(text, total=total or None)
+            bar.start()
 
     def advanced(self, size: int) -> None:
         """Move the bar by ``size`` bytes."""
-        if self._task is not None:
-            self._bars.advance(self._task, size)
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.advance(task, size)
 
     def finished(self, outcome: Outcome) -> None:
         """Replace the bar with a line."""
@@ -55,24 +70,17 @@ class Bars:
             show_outcome(outcome)
 
     def end(self) -> None:
-        """Take the bar away."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
+        """Take the bar away, before anything is printed."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
 
 
 @contextmanager
 def bars(*, quiet: bool) -> Iterator[Bars]:
     """Bars on stderr; none where that is no terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()
-    ) as progress:
-        yield Bars(progress, quiet=quiet)
+    shown = Bars(quiet=quiet)
+    try:
+        yield shown
+    finally:
+        shown.end()

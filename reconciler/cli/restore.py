@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.complete import destinations, targets
 from reconciler.cli.output import PATH, output_option, print_json, size_text, time_text
 
 
-@click.command()
-@click.argument("target", metavar="SERVICE[/TYPE]")
+@click.command(short_help="Bring a target back, verified first.")
+@click.argument("target", metavar="SERVICE[/TYPE]", shell_complete=targets)
 @click.option(
     "--specs", "path", type=PATH, default="backup.d", show_default=True, help="Where the specs are."
 )
@@ -21,7 +22,14 @@ from reconciler.cli.output import PATH, output_option, print_json, size_text, ti
     metavar="TIME",
     help="The newest artifact at or before this time (default: the newest).",
 )
-@click.option("--from", "source", metavar="DESTINATION", default="", help="Only from this destination.")
+@click.option(
+    "--from",
+    "source",
+    metavar="DESTINATION",
+    default="",
+    shell_complete=destinations,
+    help="Only from this destination.",
+)
 @click.option(
     "--to",
     metavar="WHERE",
@@ -37,9 +45,10 @@ def restore(  # noqa: PLR0913 - one for each option
     Refuses to replace data without --overwrite; when anything fails, the old data is still there.
 
     \b
-    reconciler restore grafana/data --to path:/tmp/look
-    reconciler restore grafana --at 2026-01-20T12:00:00Z --overwrite
-    reconciler restore shop/dump --to - | pg_restore --list
+    Examples:
+      reconciler restore grafana/data --to path:/srv/look
+      reconciler restore grafana --at 2026-01-20T12:00:00Z --overwrite
+      reconciler restore shop/dump --to - | pg_restore --list
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.adapters.clock import parse

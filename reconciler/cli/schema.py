@@ -9,7 +9,7 @@ import click
 from reconciler.cli.output import PATH, print_json
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema of the specs.")
 @click.argument(
     "kind", required=False, type=click.Choice(["Destination", "Backup", "Policy"], case_sensitive=False)
 )
@@ -18,7 +18,12 @@ def schema(kind: str | None, folder: Path | None) -> None:
     """Print the JSON Schema (2020-12) of one KIND of document, or of any document.
 
     For editors and other validators; the same files are in schemas/.
-    """
+
+    \b
+    Examples:
+      reconciler schema > reconciler.json
+      reconciler schema Backup
+    """  # noqa: D301 - click wants the real \b
     from reconciler import spec
 
     if folder:

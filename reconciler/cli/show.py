@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -11,29 +13,41 @@ from reconciler.cli.output import safe, size_text
 from reconciler.model import Action, Adopt, Create, Note, Outcome, Plan, Prune, Recover, Replicate, Severity
 from reconciler.naming import parse
 
+_INDENT = " " * 12
 _COLOUR: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
 def show_plan(plan: Plan) -> None:
     """Every action with its reason, the notes, and a summary line."""
     for action in plan.actions:
-        click.echo(line(action))
+        click.echo(explained(line(action), action.reason))
     show_notes(plan.notes)
     click.echo(summary(plan))
 
 
 def show_notes(notes: Iterable[Note]) -> None:
-    """Notes, the worst first."""
+    """Notes, the worst first; errors on stderr."""
     order: tuple[Severity, ...] = ("error", "warning", "info")
     for note in sorted(notes, key=lambda note: order.index(note.severity)):
-        click.secho(f"{note.severity}: {safe(note.subject)}: {safe(note.message)}", fg=_COLOUR[note.severity])
+        text = f"{note.severity}: {safe(note.subject)}: {safe(note.message)}"
+        click.secho(text, fg=_COLOUR[note.severity], err=note.severity == "error")
 
 
 def line(action: Action) -> str:
-    """One action as ``sign verb what where (reason)``."""
+    """One action as ``sign verb what where``."""
     sign, colour, what = _parts(action)
     verb = type(action).__name__.lower()
-    return f"{click.style(f'{sign} {verb:<9}', fg=colour)} {what}  ({safe(action.reason)})"
+    return f"{click.style(f'{sign} {verb:<9}', fg=colour)} {what}"
+
+
+def explained(text: str, reason: str) -> str:
+    """``text`` and its reason: on one line when piped or where the terminal is wide enough, else on a second one."""
+    why = f"({safe(reason)})"
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    if len(click.unstyle(text)) + len(why) + 2 <= room:
+        return f"{text}  {click.style(why, dim=True)}"
+    folded = click.wrap_text(why, room, initial_indent=_INDENT, subsequent_indent=f"{_INDENT} ")
+    return f"{text}\n{click.style(folded, dim=True)}"
 
 
 def _parts(action: Action) -> tuple[str, str, str]:
@@ -44,11 +58,8 @@ def _parts(action: Action) -> tuple[str, str, str]:
             way = f"{action.sources[0]} → {action.destination}"
             return "~", "yellow", f"{action.target}  {_which(action.key)}  {way}, {size_text(action.size)}"
         case Prune():
-            return (
-                "-",
-                "red",
-                f"{action.target}  {_which(action.key)}  at {action.destination}, {size_text(action.size)}",
-            )
+            what = f"{action.target}  {_which(action.key)}  at {action.destination}, {size_text(action.size)}"
+            return "-", "red", what
         case Recover():
             return "~", "yellow", f"{action.key}  at {action.destination}"
         case Adopt():
@@ -64,7 +75,7 @@ def summary(plan: Plan) -> str:
     """The last line: what there is to do."""
     if not plan.actions:
         return (
-            "Nothing can be done about the errors above."
+            "Nothing can be done about the errors."
             if plan.failed
             else "Nothing to do: the backups are as the specs want them."
         )
@@ -72,23 +83,33 @@ def summary(plan: Plan) -> str:
     return "Plan: " + ", ".join(f"{count} to {verb}" for verb, count in counts.items()) + "."
 
 
+def applied_summary(outcomes: Sequence[Outcome]) -> str:
+    """The last line of an apply: how many actions did what they promised, and how many did not."""
+    skipped = sum(bool(outcome.skipped) for outcome in outcomes)
+    done = sum(outcome.ok for outcome in outcomes)
+    counts = {"done": done, "failed": len(outcomes) - done - skipped, "skipped": skipped}
+    return f"Applied: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}."
+
+
 def show_outcome(outcome: Outcome) -> None:
     """One outcome: what was done, or what failed where and why."""
     text = line(outcome.action)
-    done = (
-        f"{size_text(outcome.size)} in {outcome.seconds:.1f} s"
-        if outcome.size
-        else f"{outcome.seconds:.1f} s"
-    )
     if outcome.ok:
-        click.echo(f"{text}: {click.style('done', fg='green')}, {done}")
+        click.echo(explained(f"{text}: {_done(outcome)}", outcome.action.reason))
     elif outcome.skipped:
-        click.echo(f"{text}: {click.style('skipped', fg='yellow')}: {outcome.skipped}")
-    for why in filter(None, (outcome.error, *(f"{name}: {why}" for name, why in outcome.failures.items()))):
-        click.secho(
-            f"{text}: failed: {why}" if outcome.error else f"{text}: done elsewhere, failed at {why}",
-            fg="red",
-            err=True,
-        )
+        click.echo(explained(f"{text}: {click.style('skipped', fg='yellow')}", outcome.skipped))
+    elif outcome.error:
+        click.secho(f"{click.unstyle(text)}: failed: {safe(outcome.error)}", fg="red", err=True)
+    else:
+        click.echo(explained(f"{text}: {click.style('done in part', fg='yellow')}", outcome.action.reason))
+    for name, why in outcome.failures.items():
+        click.secho(f"  failed at {name}: {safe(why)}", fg="red", err=True)
     for warning in outcome.warnings:
         click.secho(f"  warning: {safe(warning)}", fg="yellow", err=True)
+
+
+def _done(outcome: Outcome) -> str:
+    done = click.style("done", fg="green")
+    if not isinstance(outcome.action, Create | Replicate):
+        return done
+    return f"{done}, {size_text(outcome.size)} in {outcome.seconds:.1f} s"

@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import age_text, output_option, print_table, size_text, specs_argument, time_text
+from reconciler.cli.output import output_option, print_table, safe, span_text, specs_argument, time_text
 
 if TYPE_CHECKING:
     from reconciler.model.status import Holding, Status, TargetStatus
 
 
-@click.command()
+@click.command(short_help="Show whether everything is backed up, as it is now.")
 @specs_argument
 @output_option
 @click.option("--markdown", is_flag=True, help="Print it as STATUS.md has it.")
 def status(path: Path, output: str, *, markdown: bool) -> None:
     """Show whether everything is backed up, as it is now: conditions, what is wrong, and every target.
 
-    Looks at the destinations and changes nothing. Exit code 1 unless Ready and Healthy.
-    """
+    Looks at the destinations and changes nothing; AGE is that of the last success, NEXT is how long until the next run. Exit
+    code 0 when Ready and Healthy, else 1.
+
+    \b
+    Examples:
+      reconciler status
+      reconciler status --markdown > STATUS.md
+    """  # noqa: D301 - click wants the real \b
     from reconciler import loop, report
 
     with loop.session(path) as session:
@@ -43,29 +49,32 @@ def _print(now: Status) -> None:
         click.echo(f"{text} {condition.reason}: {condition.message}")
     for note in now.notes:
         click.secho(
-            f"{note.severity}: {note.subject}: {note.message}", fg="red" if note.severity == "error" else None
+            f"{note.severity}: {safe(note.subject)}: {safe(note.message)}",
+            fg="red" if note.severity == "error" else None,
         )
-    for destination in now.destinations:
-        if destination.state == "unknown":
-            click.secho(f"error: destination {destination.name}: {destination.why}", fg="red")
-    columns = ("TARGET", "STATE", "LAST SUCCESS", "AGE", "NEXT RUN", "HELD OF WANTED")
-    print_table(columns, (_row(target, now) for target in now.targets), right=("AGE",))
+    places = tuple(destination.name for destination in now.destinations)
+    columns = ("TARGET", "STATE", "LAST SUCCESS", "AGE", "NEXT", *places)
+    rows = (_row(target, places, now) for target in now.targets)
+    print_table(columns, rows, right=("AGE", "NEXT"), fold=places)
 
 
-def _row(target: TargetStatus, now: Status) -> tuple[str, ...]:
+def _row(target: TargetStatus, places: tuple[str, ...], now: Status) -> tuple[str, ...]:
     last = target.last_success
+    holdings = {holding.destination: holding for holding in target.holdings}
     return (
         target.name,
         target.state,
-        f"{time_text(last.time)} {size_text(last.size)}" if last else "never",
-        age_text(last.time, now.time) if last else "-",
-        time_text(target.next_run) if target.next_run else "-",
-        "; ".join(map(_holding, target.holdings)),
+        time_text(last.time) if last else "never",
+        span_text(now.time - last.time) if last else "-",
+        span_text(target.next_run - now.time) if target.next_run else "-",
+        *(_holding(holdings.get(place)) for place in places),
     )
 
 
-def _holding(holding: Holding) -> str:
+def _holding(holding: Holding | None) -> str:
+    """Copies held of copies wanted, by tier; a dash where the backup does not name the destination."""
+    if holding is None:
+        return "-"
     if not holding.known:
-        return f"{holding.destination} unknown"
-    tiers = " ".join(f"{item.tier} {item.held}/{item.wanted}" for item in holding.tiers)
-    return f"{holding.destination} {tiers}"
+        return "unknown"
+    return ", ".join(f"{item.tier} {item.held}/{item.wanted}" for item in holding.tiers)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import PATH, output_option, print_json
+from reconciler.cli.output import PATH, counted, output_option, print_json
 
 if TYPE_CHECKING:
     from reconciler.spec import Problem
 
 
-@click.command()
+@click.command(short_help="Check specs: every error of every file at once.")
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @output_option
 def validate(paths: tuple[Path, ...], output: str) -> None:
@@ -21,7 +21,12 @@ def validate(paths: tuple[Path, ...], output: str) -> None:
 
     PATH is a file or a folder, backup.d by default. All of them together are one fleet. Exit code 1 when there is an error;
     warnings alone do not fail.
-    """
+
+    \b
+    Examples:
+      reconciler validate
+      reconciler validate backup.d/shop.yaml backup.d/destinations.yaml
+    """  # noqa: D301 - click wants the real \b
     from reconciler import spec
 
     report = spec.check(paths or (Path("backup.d"),))
@@ -31,7 +36,9 @@ def validate(paths: tuple[Path, ...], output: str) -> None:
     else:
         show_problems(report.problems)
         warnings = len(report.problems) - errors
-        click.echo(f"{report.files} files, {errors} errors, {warnings} warnings")
+        click.echo(
+            f"{counted(report.files, 'file')}, {counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        )
     if errors:
         raise click.exceptions.Exit(1)
 

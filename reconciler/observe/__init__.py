@@ -40,4 +40,4 @@ def _listing(destination: Destination, world: World, seen: Mapping[str, str]) ->
     try:
         return read_listing(world.store(destination), destination.name, seen.get(destination.name, ""))
     except ReconcilerError as error:
-        return Listing(unknown=str(error))
+        return Listing(unknown=str(error).removeprefix(f"destination {destination.name}: "))
