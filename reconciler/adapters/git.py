@@ -113,7 +113,7 @@ class GitRepository:
         tip = self._tip(branch)
         if tip is None:
             return None
-        for entry in self._git(f"list branch {branch}", "ls-tree", "-z", tip).split(b"\0"):
+        for entry in self._git(f"list branch {branch}", "ls-tree", "--full-tree", "-z", tip).split(b"\0"):
             meta, _, found = entry.partition(b"\t")
             if found == name.encode():
                 return self._git(

@@ -51,7 +51,8 @@ def status(
 ) -> Status:
     """The status after a run. ``previous`` is the last one, if there is one.
 
-    ``seen`` is the world after ``outcomes``, and ``rest`` the plan for it: what is still to do and to know. A run that did nothing keeps the outcomes of the last one that did.
+    ``seen`` is the world after ``outcomes``, and ``rest`` the plan for it: what is still to do and to know. A run that did
+    nothing keeps the outcomes of the last one that did.
     """
     facts = Facts(fleet, seen, _by_target(seen), rest.notes, outcomes, rest.now, now)
     targets = _targets(facts, previous)

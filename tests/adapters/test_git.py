@@ -166,7 +166,7 @@ def test_commits_touch_the_branch_and_nothing_else(shape: Callable[[Path], Path]
     folder = shape(tmp_path / "repo")
     objects_only = shape is inside_bare
     before = None if objects_only else tree_of(folder)
-    repository = opened(folder)
+    repository = opened(folder / "backup.d")
     head = repository.head()
     assert repository.read(BRANCH, "STATUS.md") is None
 

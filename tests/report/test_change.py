@@ -31,7 +31,9 @@ class Place:
     def __init__(self, folder: Path) -> None:
         subprocess.run(["git", "init", "-q", folder], check=True)
         self.folder = folder
-        self.ledger: Ledger = open_ledger(folder, git.find(folder))
+        specs = folder / "backup.d"
+        specs.mkdir()
+        self.ledger: Ledger = open_ledger(specs, git.find(specs))
 
     def tick(
         self,
