@@ -134,7 +134,9 @@ def _compression(block: dict[str, Any], path: Path) -> Iterator[Finding]:
 
 def _repeated(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     names = block.get("destinations")
-    if isinstance(names, list):
-        for position, name in enumerate(names):
-            if isinstance(name, str) and name in names[:position]:
-                yield (*path, "destinations", position), f"{quote(name)} is in the list twice"
+    seen: set[str] = set()
+    for position, name in enumerate(names if isinstance(names, list) else []):
+        if isinstance(name, str) and name in seen:
+            yield (*path, "destinations", position), f"{quote(name)} is in the list twice"
+        elif isinstance(name, str):
+            seen.add(name)

@@ -54,6 +54,7 @@ def rule_problems(entries: list[Entry], fleet: Fleet, *, whole: bool) -> Iterato
     for rule in (_unique_names, _one_policy, _unique_urls, _unique_identities):
         yield from rule(entries)
     yield from _density(entries, fleet)
+    yield from _inside(entries, fleet)
     if whole:
         for rule in (_known_destinations, _needs, _unused):
             yield from rule(entries)
@@ -152,6 +153,23 @@ def _density(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
                 f"{lowest}: {count} would cover less than it says; {finer}fire less often"
             )
             yield _at(places[backup.where], ("spec", "schedule"), message)
+
+
+def _inside(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
+    """Targets that hold a destination: each backup would hold all backups before it."""
+    places = {entry.where: entry for entry in entries}
+    folders = [
+        (found.name, Path(found.url.removeprefix("file://")))
+        for found in fleet.destinations
+        if found.protocol == "file"
+    ]
+    for backup in fleet.backups:
+        for position, target in enumerate(backup.targets):
+            place, excluded = getattr(target, "path", None), getattr(target, "exclude", ())
+            for name, folder in folders if place and not excluded else []:
+                if folder.is_relative_to(str(place)):
+                    message = f"holds the destination {quote(name)}, so backups would be backed up: exclude its folder"
+                    yield _warning(places[backup.where], ("spec", "targets", position, "path"), message)
 
 
 def _copies(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:

@@ -126,6 +126,13 @@ HOSTILE: dict[str, str | bytes] = {
     "name with escape": 'apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: "\\e[31m"}\nspec: {}\n',
     "name that climbs": "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: ../x}\nspec: {}\n",
     "key with line break": '"a\\nb": c\n' + HEAD,
+    "thousands of bad targets": HEAD + f"spec: {{targets: [{'~,' * 9_000}]}}\n",
+    "thousands of bad kinds": HEAD + f"spec: {{targets: [{'{kind: q},' * 2_500}]}}\n",
+    "thousands of wrong targets": HEAD + f"spec: {{targets: [{'{kind: path},' * 3_000}]}}\n",
+    "thousands of equal destinations": HEAD + f"spec: {{destinations: [{'a,' * 9_000}]}}\n",
+    "thousands of unknown keys": HEAD + "spec:\n" + "".join(f"  key{n}: x\n" for n in range(4_900)),
+    "thousands of bad names": HEAD + f"spec: {{destinations: [{'A,' * 9_000}]}}\n",
+    "thousands of documents": "---\n{kind: Backup}\n" * 3_000,
     "huge schedule": HEAD + f"spec: {{schedule: '{'* ' * 5_000}'}}\n",
     "costly schedule": HEAD + "spec: {schedule: '*/7,1-59/3 * 29 2 *', targets: []}\n",
     "zone that climbs": HEAD + "spec: {timezone: ../../../etc/passwd}\n",
@@ -135,9 +142,9 @@ HOSTILE: dict[str, str | bytes] = {
 
 
 def _judge(path: Path) -> tuple[Problem, ...]:
-    started = time.monotonic()
+    started = time.process_time()
     problems = check([path]).problems
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert problems
     assert all(LINE.fullmatch(str(problem)) for problem in problems)
     return problems
@@ -190,7 +197,7 @@ def test_an_alias_bomb_is_one_line() -> None:
 
 _WORDS = st.sampled_from(
     [
-        *[
+        *(
             "a",
             "kind",
             "spec",
@@ -208,6 +215,8 @@ _WORDS = st.sampled_from(
             '"',
             "#",
             "<<: ",
+        ),
+        *(
             "no",
             "22:30",
             "1_0",
@@ -218,8 +227,14 @@ _WORDS = st.sampled_from(
             "é",
             "\x00",
             "\t",
-        ],
-        *("\n", "\n  ", "\n    ", ", ", "|\n", ">-\n", "---\n", "...\n", "%YAML 1.2\n", "\ud800"),
+            "\n",
+            "\n  ",
+            "\n    ",
+            ", ",
+            "|\n",
+            ">-\n",
+        ),
+        *("---\n", "...\n", "%YAML 1.2\n", "\ud800"),
     ]
 )
 
