@@ -65,7 +65,7 @@ def converged(
     unknown = [item.name for item in destinations if item.state == "unknown"]
     if unknown:
         return "Unknown", "DestinationUnknown", f"what is to do at {', '.join(unknown)} cannot be told"
-    return "True", "UpToDate", "nothing is left to do"
+    return "True", "UpToDate", "no action is left to do"
 
 
 def healthy(targets: Sequence[TargetStatus], notes: Sequence[NoteStatus]) -> Statement:

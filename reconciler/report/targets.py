@@ -52,9 +52,9 @@ class Facts(NamedTuple):
 
 
 def target_status(
-    facts: Facts, backup: Backup, target: Target, previous: TargetStatus | None
+    facts: Facts, backup: Backup, target: Target, previous: TargetStatus | None, next_run: datetime | None
 ) -> TargetStatus:
-    """The status of one target; ``previous`` is its last one."""
+    """The status of one target; ``previous`` is its last one, ``next_run`` the next tick of its backup."""
     held = facts.copies.get(target.id, {})
     good = _good(held, facts.planned)
     holdings = tuple(_holding(facts, backup, name, held, good) for name in backup.destinations)
@@ -64,7 +64,6 @@ def target_status(
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
     if problems and attempt and attempt.state != "done":
         problems = (_cause(attempt), *problems)
-    ticks = schedule.parse(backup.schedule, backup.timezone)
     return TargetStatus(
         service=target.id.service,
         type=target.id.type,
@@ -74,7 +73,7 @@ def target_status(
         timezone=backup.timezone,
         state=_state(backup, problems, unknown=unknown),
         problems=problems,
-        next_run=None if backup.suspend else schedule.next_tick(ticks, facts.now),
+        next_run=next_run,
         last_success=last_success,
         last_attempt=attempt,
         holdings=holdings,
