@@ -51,11 +51,6 @@ class Report(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     files: int
 
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """The problems that make the specs unusable."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
-
 
 def field(path: Path) -> str:
     """``spec.targets[1].kind`` for ``("spec", "targets", 1, "kind")``."""
