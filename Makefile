@@ -8,7 +8,7 @@ PARTS := git=git dockerd=docker.io containerd=containerd runc=runc busybox-stati
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup parts lint format test bench demo schemas requirements clean
+.PHONY: help setup parts lint format test bench campaign kills demo schemas requirements clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,6 +36,12 @@ test: setup parts lint ## set everything up, lint, run all tests against real se
 bench: setup ## measure against tar, restic and borg
 	@scripts/need $(BENCH_PARTS)
 	$(BIN)/python -m benchmarks
+
+campaign: setup ## every fault at every call of every port (minutes)
+	CAMPAIGN=all $(BIN)/pytest tests/faults/test_campaign.py
+
+kills: setup parts ## kill apply at random moments; N=500 of them unless said otherwise
+	KILLS=$(or $(N),500) $(BIN)/pytest tests/faults/test_kills.py --timeout=0
 
 demo: ## the main job in a minute, with nothing but Python and git
 	@scripts/need git=git

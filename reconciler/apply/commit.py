@@ -22,21 +22,21 @@ class Upload:
         self._store = store
         self._key = key
         self._intent = intent_key(node, key)
-        self._written = False
+        self._appeared = False
         self._done = False
         store.put(self._intent, b"")
         try:
             self.writer: Writer = store.create(key)
         except BaseException:
-            self._withdraw()
+            self._clear()
             raise
 
     def commit(self, manifest: bytes, *, replace: bool = False) -> None:
         """Make the artifact appear, then its manifest. ``replace`` removes the manifest of a broken copy first."""
         if replace:
             self._store.delete(manifest_key(self._key))
+        self._appeared = True  # from here on it may lie there, also when the answer is lost
         self.writer.commit()
-        self._written = True
         self._store.put(manifest_key(self._key), manifest)
         self._done = True
         self._withdraw()
@@ -47,14 +47,18 @@ class Upload:
             return
         self._done = True
         self.writer.discard()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what was written, then the record of it; a record that stays makes the next run do it again."""
         try:
-            if self._written:
+            if self._appeared:
                 self._store.delete(manifest_key(self._key))
                 self._store.delete(self._key)
             self._store.abandon(self._key)
+            self._store.delete(self._intent)
         except ReconcilerError:
-            return  # the intent record stays, so that the next run removes what this one could not
-        self._withdraw()
+            return
 
     def _withdraw(self) -> None:
         """Remove the intent record; one that stays is removed by the next run."""
