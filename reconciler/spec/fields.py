@@ -7,6 +7,7 @@ business.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from reconciler.spec.urls import complaint
 Finding = tuple[Path, str]
 
 _LEVELS = {"zstd": (1, 19), "gzip": (1, 9)}
+_USER_AND_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -43,6 +45,7 @@ def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     yield from _retention(block, path)
     yield from _compression(block, path)
     yield from _repeated(block, path)
+    yield from _credentials(block, path)
     url = block.get("url")
     if isinstance(url, str) and url and (message := complaint(url)):
         yield (*path, "url"), message
@@ -130,6 +133,16 @@ def _compression(block: dict[str, Any], path: Path) -> Iterator[Finding]:
             (*path, "compression", "level"),
             f"expected a level of {least} to {most} for {codec}, got {level}",
         )
+
+
+def _credentials(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    options = block.get("options")
+    for key, value in options.items() if isinstance(options, dict) else ():
+        if isinstance(value, str) and _USER_AND_PASSWORD.search(value):
+            yield (
+                (*path, "options", key),
+                "a password in the URL: remove it, and put a reference to it into its own option",
+            )
 
 
 def _repeated(block: dict[str, Any], path: Path) -> Iterator[Finding]:

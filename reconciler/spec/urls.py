@@ -12,7 +12,7 @@ from reconciler.spec.suggest import did_you_mean
 _ODD = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
-_WITH_USER = ("sftp",)
+_WITH_USER = ("sftp", "webdav")
 _OTHER_NAMES = {
     "local": "file",
     "ssh": "sftp",
