@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler import observe, plan, report, spec, wiring
-from reconciler.adapters import git, ledger, lock
+from reconciler.adapters import git, ledger, lock, node
 from reconciler.apply import run
-from reconciler.errors import ReconcilerError
+from reconciler.adapters.clock import SystemClock
+from reconciler.errors import ReconcilerError, SpecError
 from reconciler.model import Fleet, Listing, Observation, Outcome, Plan, TargetId
 from reconciler.model.status import Status
-from reconciler.ports import Progress, World
+from reconciler.ports import Progress, Repository, World
 from reconciler.spec import Problem
 
 
@@ -33,7 +34,11 @@ class Applied(NamedTuple):
 
 
 class Session(NamedTuple):
-    """Specs that were loaded, the world they speak of, and the last status."""
+    """Specs that were loaded, the world they speak of, and the last status.
+
+    ``unreadable`` says why there is a last status that cannot be read: then no destination is adopted, and no status is
+    written over it.
+    """
 
     specs: Path
     fleet: Fleet
@@ -41,13 +46,8 @@ class Session(NamedTuple):
     world: World
     ledger: ledger.Ledger
     now: datetime
-
-    def previous(self) -> Status | None:
-        """The last status, or None when there is none that can be read: no backup waits for a status."""
-        try:
-            return report.read(self.ledger)
-        except ReconcilerError:
-            return None
+    previous: Status | None
+    unreadable: str = ""
 
     def listings(self) -> dict[str, Listing]:
         """Every destination, listed now; targets are not looked at."""
@@ -68,34 +68,72 @@ class Session(NamedTuple):
         outcomes = tuple(run(todo, self.fleet, self.world, progress))
         after = self.observe() if outcomes else seen
         rest = plan.make(self.fleet, after, self.now)
-        previous = self.previous()
-        status = report.status(self.fleet, after, rest, outcomes, self.now, previous)
+        status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
+        commit, why = self._publish(status)
+        return Applied(todo, outcomes, status, commit, self.ledger.place, why)
+
+    def _publish(self, status: Status) -> tuple[str | None, str]:
+        """The status commit, and why there is none where there should be one: no backup waits for a status."""
+        if self.unreadable:
+            return None, self.unreadable
         try:
-            commit = report.publish(status, previous, self.ledger)
+            return report.publish(status, self.previous, self.ledger), ""
         except ReconcilerError as error:
-            return Applied(todo, outcomes, status, None, self.ledger.place, str(error))
-        return Applied(todo, outcomes, status, commit, self.ledger.place)
+            return None, str(error)
 
     def status(self) -> Status:
         """The status as it would be reported now, after no action."""
         seen = self.observe()
-        return report.status(self.fleet, seen, self.plan(seen), (), self.now, self.previous())
+        return report.status(self.fleet, seen, self.plan(seen), (), self.now, self.previous)
 
-    def _seen(self) -> dict[str, str]:
-        return report.seen_markers(self.previous(), self.fleet)
+    def _seen(self) -> dict[str, str] | None:
+        return None if self.unreadable else report.seen_markers(self.previous, self.fleet)
 
 
 @contextmanager
 def session(specs: Path) -> Iterator[Session]:
     """Load the specs and open the world for the block. Raises SpecError when they cannot be used."""
     repository = git.find(specs)
-    fleet, warnings = spec.load(specs, commit=repository.head() if repository else None)
+    fleet, warnings = spec.load(specs, commit=_revision(repository, specs))
+    book = ledger.open_ledger(specs, repository)
+    previous, unreadable = _last_status(book)
     with wiring.world(specs) as world:
-        yield Session(specs, fleet, warnings, world, ledger.open_ledger(specs, repository), world.clock.now())
+        yield Session(specs, fleet, warnings, world, book, world.clock.now(), previous, unreadable)
 
 
 @contextmanager
 def acting_session(specs: Path) -> Iterator[Session]:
-    """The same for a command that acts: at most one at a time. Raises Locked, SpecError."""
-    with session(specs) as opened, lock.hold(specs):
+    """The same for a command that acts: at most one at a time. Raises Locked, SpecError; the latter is reported, too."""
+    with lock.hold(specs), ExitStack() as stack:
+        try:
+            opened = stack.enter_context(session(specs))
+        except SpecError as error:
+            _report_rejected(specs, error)
+            raise
         yield opened
+
+
+def _revision(repository: Repository | None, specs: Path) -> str | None:
+    """The commit of the specs, with ``-dirty`` where the files are not what was committed. None outside git."""
+    head = repository.head() if repository else None
+    if head and repository and repository.changed(specs):
+        return f"{head}-dirty"
+    return head
+
+
+def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
+    try:
+        return report.read(book), ""
+    except ReconcilerError as error:
+        return None, str(error)
+
+
+def _report_rejected(specs: Path, error: SpecError) -> None:
+    """Say in the status that the specs cannot be used, and why; what else it says stays as it was."""
+    if not specs.exists():
+        return
+    book = ledger.open_ledger(specs, git.find(specs))
+    previous, unreadable = _last_status(book)
+    if not unreadable:
+        now = SystemClock().now()
+        report.publish(report.rejected(previous, error.problems, node.name(), now), previous, book)

@@ -158,6 +158,12 @@ class Engine(Protocol):
     def create_volume(self, volume: Volume) -> None:
         """Make a volume with the driver, labels and options given; the mountpoint is the Engine's choice."""
 
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume with its data; one that is gone already is no error, one that a container uses is."""
+
+    def is_here(self, volume: Volume) -> bool:
+        """Whether the mountpoint is a folder of this machine and really is the volume, as the Engine itself sees it."""
+
     def image(self, reference: str) -> Image | None:
         """The local image that ``reference`` names; None when there is none."""
 
@@ -197,6 +203,9 @@ class Repository(Protocol):
 
     def head(self) -> str | None:
         """The commit that is checked out; None before the first one."""
+
+    def changed(self, path: Path) -> bool:
+        """Whether anything at ``path`` differs from the commit that is checked out."""
 
     def read(self, branch: str, name: str) -> bytes | None:
         """A file at the root of a branch; None when the branch or the file is not there."""

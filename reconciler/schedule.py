@@ -61,7 +61,7 @@ def _check_fields(text: str) -> None:
         )
     if len(fields) < 5:
         raise ValueError(
-            f"{text!r} has {len(fields)} fields; a schedule has five: minute hour day month weekday"
+            f"{text!r} has {len(fields)} of the five fields of a schedule: minute hour day month weekday"
         )
     if any(part.upper().startswith("R") for field in fields for part in field.split(",")):
         raise ValueError(
@@ -160,7 +160,7 @@ def denser_than(schedule: Schedule, tier: Tier) -> bool:
     """Whether two slots fall into one period of ``tier``, so that its count would not cover the span it names."""
     slots = croniter(schedule.expression, _FIXED)
     try:
-        periods = [local_period(slot, tier) for slot in islice(slots.all_next(datetime), _DENSITY_SAMPLE)]
+        periods = (local_period(slot, tier) for slot in islice(slots.all_next(datetime), _DENSITY_SAMPLE))
+        return any(one == other for one, other in pairwise(periods))
     except CroniterBadDateError:
         return False
-    return any(one == other for one, other in pairwise(periods))

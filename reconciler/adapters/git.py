@@ -108,6 +108,11 @@ class GitRepository:
             return None
         raise self._error("read HEAD", answer)
 
+    def changed(self, path: Path) -> bool:
+        """Whether anything at ``path`` differs from the commit that is checked out; files that git ignores do not count."""
+        listing = self._git("compare the specs", "status", "--porcelain", "-z", "--", str(path.absolute()))
+        return bool(listing)
+
     def read(self, branch: str, name: str) -> bytes | None:
         """The file ``name`` at the root of ``branch``; None when the branch or the file is not there."""
         tip = self._tip(branch)
@@ -129,20 +134,19 @@ class GitRepository:
         """
         self._refuse_checked_out(branch)
         tree = self._write_tree(files)
-        tip = self._tip(branch)
         while True:
+            here = self._ref(f"refs/heads/{branch}")
+            tip = here or self._ref(f"refs/remotes/origin/{branch}")
             if tip is not None and self._tree_of(tip) == tree:
                 return None
             commit = self._write_commit(tree, tip, message, time)
             answer = self._run(
-                "update-ref", "-m", "reconciler: status", f"refs/heads/{branch}", commit, tip or ""
+                "update-ref", "-m", "reconciler: status", f"refs/heads/{branch}", commit, here or ""
             )
             if answer.code == 0:
                 return commit
-            moved = self._tip(branch)
-            if moved == tip:
+            if self._ref(f"refs/heads/{branch}") == here:
                 raise self._error(f"move branch {branch}", answer)
-            tip = moved
 
     def _refuse_checked_out(self, branch: str) -> None:
         listing = self._git("list work trees", "worktree", "list", "--porcelain")
@@ -153,11 +157,12 @@ class GitRepository:
             )
 
     def _tip(self, branch: str) -> str | None:
-        """The commit that ``branch`` points at. Listed rather than resolved, so that a damaged one is not "absent"."""
-        full = f"refs/heads/{branch}"
-        lines = self._git(
-            f"look at branch {branch}", "for-each-ref", "--format=%(objectname) %(refname)", full
-        )
+        """The commit of the branch here, else the one that a fresh clone has of origin's."""
+        return self._ref(f"refs/heads/{branch}") or self._ref(f"refs/remotes/origin/{branch}")
+
+    def _ref(self, full: str) -> str | None:
+        """The commit that a ref points at. Listed rather than resolved, so that a damaged one is not "absent"."""
+        lines = self._git(f"look at {full}", "for-each-ref", "--format=%(objectname) %(refname)", full)
         for line in lines.decode(errors="replace").splitlines():
             tip, _, name = line.partition(" ")
             if name == full:

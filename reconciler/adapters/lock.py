@@ -13,8 +13,15 @@ from reconciler.errors import Locked
 
 @contextmanager
 def hold(specs: Path) -> Iterator[None]:
-    """Lock the folder (or file) of the specs while the block runs. Raises Locked when somebody else has it."""
-    descriptor = os.open(specs, os.O_RDONLY)
+    """Lock the folder (or file) of the specs while the block runs. Raises Locked when somebody else has it.
+
+    Specs that cannot be opened are not locked: loading them says what is wrong.
+    """
+    try:
+        descriptor = os.open(specs, os.O_RDONLY)
+    except OSError:
+        yield
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -51,7 +51,7 @@ def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_r
     if saved and (only or forced):
         raise click.UsageError("a saved plan is carried out as it is: --only and --now do not go with it")
     with loop.acting_session(Path(saved.specs) if saved else path) as session:
-        show_problems(session.warnings)
+        show_problems(session.warnings, session.unreadable)
         seen = session.observe()
         chosen = _chosen(session.fleet, only) if only else None
         todo = session.plan(seen, chosen, _forced(session, chosen) if forced else ())

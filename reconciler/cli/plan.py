@@ -35,7 +35,7 @@ def plan(path: Path, output: str, out: Path | None) -> None:
     from reconciler.cli.validate import show_problems
 
     with loop.session(path) as session:
-        show_problems(session.warnings)
+        show_problems(session.warnings, session.unreadable)
         made = session.plan(session.observe())
     if out:
         save(out, path, made)

@@ -48,9 +48,9 @@ def check_same(saved: Plan, fresh: Plan) -> None:
     before, now = shape(saved), shape(fresh)
     if before == now:
         return
-    gone = [" ".join(item) for item in before if item not in now]
-    new = [" ".join(item) for item in now if item not in before]
-    difference = "; ".join([f"no longer: {gone[0]}"] * bool(gone) + [f"now also: {new[0]}"] * bool(new))
+    gone = [f"no longer: {' '.join(item)}" for item in before if item not in now]
+    new = [f"now also: {' '.join(item)}" for item in now if item not in before]
+    difference = "; ".join(gone[:1] + new[:1]) or "another order"
     raise Refused(
-        f"the world has changed since the plan was saved ({difference or 'another order'}); nothing was done. Plan again"
+        f"the world has changed since the plan was saved ({difference}); nothing was done. Plan again"
     )

@@ -43,7 +43,9 @@ def validate(paths: tuple[Path, ...], output: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def show_problems(problems: tuple[Problem, ...]) -> None:
-    """Problems on stderr, a line each."""
+def show_problems(problems: tuple[Problem, ...], unreadable: str = "") -> None:
+    """Problems of the specs on stderr, a line each; then why the last status cannot be read, if it cannot."""
     for problem in problems:
         click.secho(str(problem), err=True, fg="red" if problem.severity == "error" else "yellow")
+    if unreadable:
+        click.secho(f"error: the last status: {unreadable}", err=True, fg="red")
