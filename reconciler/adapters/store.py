@@ -240,11 +240,11 @@ def persist(call: Callable[[], T], transient: Callable[[Exception], bool]) -> T:
 
 
 def filesystem(place: Place, protocol: str, **options: Any) -> Any:
-    """A new fsspec filesystem that caches neither itself nor listings. Raises Unreachable when its library is missing."""
+    """A new fsspec filesystem, not shared with anybody. Raises Unreachable when its library is missing."""
     import fsspec
 
     try:
-        return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **options)
+        return fsspec.filesystem(protocol, skip_instance_cache=True, **options)
     except ImportError as error:
         raise not_installed(place, protocol) from error
 

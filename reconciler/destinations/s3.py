@@ -160,6 +160,7 @@ def _settings(options: Options) -> dict[str, Any]:
         "secret": reveal(options.secret),
         "token": reveal(options.token),
         "profile": options.profile,
+        "use_listings_cache": False,
         "config_kwargs": config,
         "client_kwargs": {name: value for name, value in client.items() if value},
     }
