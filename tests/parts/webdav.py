@@ -45,7 +45,7 @@ def webdav_server() -> Iterator[WebdavServer]:
             "--addr",
             f"127.0.0.1:{port}",
             "--dir-cache-time",
-            "10ms",
+            "200ms",
         ]
         env = {"RCLONE_USER": user, "RCLONE_PASS": password, "RCLONE_CONFIG": str(folder / "rclone.conf")}
         with serving(command, folder / "log", lambda: answers(port), env):
