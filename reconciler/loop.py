@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from reconciler import observe, plan, report, spec, wiring
 from reconciler.adapters import git, ledger, lock, node
-from reconciler.apply import run
 from reconciler.adapters.clock import SystemClock
+from reconciler.apply import run
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.model import Fleet, Listing, Observation, Outcome, Plan, TargetId
 from reconciler.model.status import Status

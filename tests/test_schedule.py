@@ -231,8 +231,8 @@ def test_newest_and_next_fit_together(fields: tuple[str, ...], zone: str, now: d
 @pytest.mark.parametrize(
     ("expression", "why"),
     [
-        ("", "has 0 fields"),
-        ("0 3 * *", "has 4 fields"),
+        ("", "has 0 of the five fields"),
+        ("0 3 * *", "has 4 of the five fields"),
         ("0 0 3 * * *", "seconds and years are not supported"),
         ("0 0 31 2 *", "never fires"),
         ("0 0 30 2 *", "never fires"),
