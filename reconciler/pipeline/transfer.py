@@ -87,7 +87,7 @@ class _Line:
         """Let everything through to its end, and say what went. Raises what a stage raised."""
         self._pack.end()
         if self._pack.error is None:
-            self._fan.put(self._compressor.flush())
+            self._hand_on(self._compressor.flush())
         self.close()
         failures: dict[str, Exception] = {}
         for name, sink in self._sinks.items():
@@ -105,9 +105,12 @@ class _Line:
             stage.end()
 
     def _compress(self, data: bytes) -> None:
-        packed = self._compressor.compress(data)
-        if packed:
-            self._fan.put(packed)
+        self._hand_on(self._compressor.compress(data))
+
+    def _hand_on(self, packed: bytes) -> None:
+        """To the next stage, in pieces: zstd's threads give many MiB at once, and queues hold a number of pieces."""
+        for start in range(0, len(packed), CHUNK):
+            self._fan.put(packed[start : start + CHUNK])
 
     def _fan_out(self, data: bytes) -> None:
         for sink in self._sinks.values():
