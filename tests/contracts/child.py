@@ -25,9 +25,13 @@ MEASURED = 200 << 20
 
 def start(place: Destination, what: str) -> subprocess.Popen[str]:
     """Run this module on ``place``."""
-    argument = base64.b64encode(pickle.dumps(place)).decode()
-    command = [sys.executable, "-m", "tests.contracts.child", argument, what]
+    command = [sys.executable, "-m", "tests.contracts.child", argument(place), what]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+
+
+def argument(place: Destination) -> str:
+    """A destination as an argument of a command."""
+    return base64.b64encode(pickle.dumps(place)).decode()
 
 
 def hang(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 Run as `python -m tests.parts.s3_app PORTFILE`. The layer names each request by its S3 operation. Its own
 addresses lie under `/_test/`, which no bucket can be called: `calls` (a JSON list), `reset`, `fail` (a JSON
-`Fault`).
+`Fault`), `fill` (a JSON object with `bucket` and `keys`).
 """
 
 import json
@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import get_input_stream
 
@@ -164,11 +166,20 @@ class Watching:
         with self.lock:
             if name == "fail":
                 self.faults.append(Fault(**json.loads(body)))
+            elif name == "fill":
+                fill(**json.loads(body))
             elif name == "reset":
                 self.faults.clear()
             answer = json.dumps([vars(call) for call in self.calls] if name == "calls" else []).encode()
         start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
         return [answer]
+
+
+def fill(bucket: str, keys: list[str]) -> None:
+    """Put an object of one byte under each key, past HTTP: thousands in a second."""
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    for key in keys:
+        backend.put_object(bucket, key, b"x")
 
 
 def access_key(environ: WSGIEnvironment) -> str:

@@ -1,0 +1,1 @@
+"""What single kinds of destination promise beyond the contract."""
