@@ -13,7 +13,7 @@ from reconciler.adapters.ledger import FolderLedger
 from reconciler.destinations.file import FileStore
 from reconciler.destinations.memory import MemoryStore
 from reconciler.errors import ReconcilerError
-from reconciler.loop import Applied, Session
+from reconciler.loop import Applied, Session, _last_status
 from reconciler.model import (
     Action,
     Backup,
@@ -133,7 +133,7 @@ class Bench:
         clock = FaultyClock(FixedClock(now), switch)
         world = World(clock, Host(_no_engine, self.folder), lambda item: stores[item.name], NODE)
         ledger = FaultyLedger(FolderLedger(self.folder / "ledger"), switch)
-        return Session(self.folder, self.fleet, (), world, ledger, now)
+        return Session(self.folder, self.fleet, (), world, ledger, now, *_last_status(ledger))
 
     def plan(self, now: datetime) -> Plan:
         """What there is to do."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeVar
 
@@ -346,6 +347,9 @@ class FaultyRepository:
 
     def head(self) -> str | None:
         return self._call("head", "", self._inner.head)
+
+    def changed(self, path: Path) -> bool:
+        return self._call("changed", str(path), lambda: self._inner.changed(path))
 
     def read(self, branch: str, name: str) -> bytes | None:
         return self._call("read", name, lambda: self._inner.read(branch, name))
