@@ -1,11 +1,12 @@
 """The command line: commands, exit codes, and errors as one line on stderr. Everything heavy is imported when a command runs.
 
-Exit codes: 0 done, or nothing to do; 2 changes are pending (``plan``); 1 an error; 130 interrupted.
+Exit codes: 0 done, or nothing to do; 2 changes are pending (``plan``); 1 an error; 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -22,6 +23,7 @@ from reconciler.cli.validate import validate
 from reconciler.errors import ReconcilerError
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 _COLOUR = False if os.environ.get("NO_COLOR") else None  # None: colours on a terminal, none when piped
@@ -48,13 +50,14 @@ for command in (validate, plan, apply, list_, restore, status, coverage, schema)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; never a traceback for an expected error."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         return cli.main(arguments, prog_name="reconciler", standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as why:
         click.echo("interrupted; nothing is left half made", err=True)
-        return INTERRUPTED
+        return TERMINATED if isinstance(why.__cause__, _Terminated) else INTERRUPTED  # click wraps it
     except click.ClickException as error:
         error.show()
         return 1
@@ -64,6 +67,16 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: say nothing more
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as from a service manager: ends a command as cleanly as Ctrl-C does."""
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
 
 
 def _shown(error: ReconcilerError) -> str:

@@ -46,7 +46,7 @@ def _print(now: Status) -> None:
     for condition in now.conditions:
         colour = {"True": "green", "False": "red", "Unknown": "yellow"}[condition.status]
         text = click.style(f"{condition.type:<10} {condition.status:<8}", fg=colour)
-        click.echo(f"{text} {condition.reason}: {condition.message}")
+        click.echo(f"{text} {condition.message}")
     for note in now.notes:
         click.secho(
             f"{note.severity}: {safe(note.subject)}: {safe(note.message)}",

@@ -1,0 +1,60 @@
+from tests.cli.place import NEXT_DAY, Place
+
+
+def test_all_is_well(applied: Place) -> None:
+    ran = applied.process("status")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert [line.split()[:2] for line in lines[:3]] == [
+        ["Ready", "True"],
+        ["Converged", "True"],
+        ["Healthy", "True"],
+    ]
+    assert lines[3].split() == ["TARGET", "STATE", "LAST", "SUCCESS", "AGE", "NEXT", "local", "offsite"]
+    assert lines[6].split() == [
+        *["wiki/files", "good", "2026-01-20", "03:10Z", "0m", "23h"],
+        *(["daily", "0/2,", "weekly", "1/1"] * 2),
+    ]
+
+
+def test_never_ran_is_a_failure(place: Place) -> None:
+    ran = place.process("status")
+    assert ran.code == 1
+    assert "Healthy    False" in ran.out
+    assert ran.out.count("never") == 3
+
+
+def test_overdue(applied: Place) -> None:
+    applied.now = "2026-01-23T03:10:00Z"
+    ran = applied.run("status")
+    assert ran.code == 1
+    assert "Converged  False" in ran.out
+
+
+def test_a_destination_that_cannot_be_looked_at(applied: Place) -> None:
+    (applied.root / "copies/offsite").rename(applied.root / "unplugged")
+    ran = applied.run("status")
+    assert ran.code == 1
+    assert ran.out.startswith("Ready      False")
+    assert ran.out.count("unknown, so nothing is done there") == 1
+
+
+def test_markdown_is_what_apply_commits(place: Place) -> None:
+    place.into_git()
+    place.run("apply")
+    assert place.run("status", "--markdown").out == place.git("show", "backup-status:STATUS.md")
+
+
+def test_it_changes_nothing(applied: Place) -> None:
+    applied.now = NEXT_DAY
+    before = sorted(applied.root.rglob("*"))
+    applied.run("status")
+    assert sorted(applied.root.rglob("*")) == before
+
+
+def test_json_is_what_apply_commits(place: Place) -> None:
+    place.into_git()
+    place.run("apply")
+    ran = place.process("status", "--output", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == place.git("show", "backup-status:status.json")
