@@ -18,7 +18,6 @@ class Tail:
         self._kept = (self._kept + data[-self._size :])[-self._size :]
 
     def text(self) -> str:
-        """What is kept, for a message, on one line: undecodable and control bytes are shown as escapes."""
-        lines = self._kept.decode(errors="backslashreplace").splitlines()
-        text = "; ".join(line.strip() for line in lines if line.strip())
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        """What is kept, for a message, on one line: what cannot be decoded or printed is replaced."""
+        text = self._kept.decode(errors="replace").strip().replace("\n", "; ")
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -39,57 +39,57 @@ class TreeSink:
     staged = True
 
     def __init__(self, destination: Path) -> None:
-        self._place = Path(os.path.realpath(destination))
-        stem = os.fsdecode(os.fsencode(self._place.name)[:_LONGEST_NAME])
-        self._staging = self._place.with_name(f".{stem}.restoring-new")
-        self._old = self._place.with_name(f".{stem}.restoring-old")
+        self.place = Path(os.path.realpath(destination))
+        stem = os.fsdecode(os.fsencode(self.place.name)[:_LONGEST_NAME])
+        self._staging = self.place.with_name(f".{stem}.restoring-new")
+        self._old = self.place.with_name(f".{stem}.restoring-old")
         self._check = TarCheck()
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused for a mount point, and for a folder with content or a file unless ``overwrite``."""
-        _put_back(self._old, self._place)
-        mounts = [mount for mount in _mounts() if mount == self._place or self._place in mount.parents]
+        _put_back(self._old, self.place)
+        mounts = [mount for mount in _mounts() if mount == self.place or self.place in mount.parents]
         if mounts:
             raise Refused(
                 f"{mounts[0]} is a mount point: it cannot be swapped for restored data. Restore to another folder on the"
                 f" same disk (--to path:DIR) and move the files, or unmount it first"
             )
-        if not overwrite and _holds_data(self._place):
+        if not overwrite and holds_data(self.place):
             raise Refused(
-                f"{self._place} holds data: --overwrite replaces it, --to path:DIR restores to another place"
+                f"{self.place} holds data: --overwrite replaces it, --to path:DIR restores to another place"
             )
 
     def receive(self, chunks: Iterable[bytes]) -> None:
         """Unpack beside the destination. Raises SourceError for a bad archive, ReconcilerError for a full disk and such."""
         self._check = TarCheck()
         try:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
+            self.place.parent.mkdir(parents=True, exist_ok=True)
             _remove(self._staging)  # of a run that was killed
             self._staging.mkdir(mode=0o700)
         except OSError as error:
-            raise ReconcilerError(f"cannot restore beside {self._place}: {error.strerror}") from None
+            raise ReconcilerError(f"cannot restore beside {self.place}: {error.strerror}") from None
         _unpack(self._checked(chunks), self._staging)
         self._check.finish()
 
     def commit(self) -> None:
         """Swap what was unpacked with what is there, then remove the latter. Raises ReconcilerError."""
         restored = self._restored()
-        existed = os.path.lexists(self._place)
+        existed = os.path.lexists(self.place)
         try:
-            if existed and _holds_data(self._place):
+            if existed and holds_data(self.place):
                 _sync(self._staging)  # the old data goes only when the new data is on the disk
-            _swap(restored, self._place, self._old) if existed else restored.rename(self._place)
-            _sync_folder(self._place.parent)
+            _swap(restored, self.place, self._old) if existed else restored.rename(self.place)
+            _sync_folder(self.place.parent)
         except OSError as error:
             raise ReconcilerError(
-                f"restored data could not be put in place of {self._place}: {error.strerror}"
+                f"restored data could not be put in place of {self.place}: {error.strerror}"
             ) from None
         self._clean()
 
     def abort(self) -> None:
         """Remove what was unpacked."""
         with contextlib.suppress(OSError):
-            _put_back(self._old, self._place)
+            _put_back(self._old, self.place)
             _remove(self._staging)
 
     def _clean(self) -> None:
@@ -98,7 +98,7 @@ class TreeSink:
             _remove(self._staging)
             _remove(self._old)
         except OSError as error:
-            log.warning("old data is still there after the restore of %s: %s", self._place, error.strerror)
+            log.warning("old data is still there after the restore of %s: %s", self.place, error.strerror)
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -109,8 +109,8 @@ class TreeSink:
         """What goes to the destination: the staging folder, or the one file in it."""
         if not self._check.of_one_file:
             return self._staging
-        if self._place.is_dir():
-            shutil.copystat(self._place, self._staging)
+        if self.place.is_dir():
+            shutil.copystat(self.place, self._staging)
             return self._staging
         return next(self._staging.iterdir())
 
@@ -148,7 +148,8 @@ def _mounts() -> list[Path]:
     return [Path(os.fsdecode(line.split()[4].decode("unicode_escape").encode("latin-1"))) for line in lines]
 
 
-def _holds_data(place: Path) -> bool:
+def holds_data(place: Path) -> bool:
+    """Whether there is a file, or a folder with something in it."""
     if place.is_dir():
         return next(place.iterdir(), None) is not None
     return place.exists()

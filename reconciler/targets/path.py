@@ -69,7 +69,7 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
         """Restores go to where the data came from."""
         return TreeSink(self._place(host))
 
-    def restore_command(self, key: str) -> str:  # noqa: ARG002 - other kinds name the artifact
+    def restore_command(self, key: str) -> str:  # noqa: ARG002 - a port's signature
         """By hand: unpack into the folder, which must exist; a single file goes into the folder that it was in."""
         place = os.path.realpath(self.path)
         folder = os.path.dirname(place) if os.path.isfile(place) else place

@@ -1,0 +1,214 @@
+"""``kind: volume``: a Docker volume by its name."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from reconciler.errors import EngineError, ReconcilerError, Refused, SourceError
+from reconciler.model import Probe, SourceReport, Target
+from reconciler.pipeline.archive import TreeSource
+from reconciler.pipeline.checked import CheckedTar
+from reconciler.pipeline.extract import TreeSink, holds_data
+from reconciler.pipeline.tarcheck import TarCheck
+from reconciler.ports import Engine, Host, Sink, Source, Volume
+
+HOLDS_IT = ("running", "paused", "restarting")
+"""States of a container in which it uses its volumes."""
+
+
+class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
+    """A Docker volume. Read from its folder where that is on this machine, else through the Engine, with no image to pull."""
+
+    default_type: ClassVar[str] = "data"
+
+    volume: Annotated[
+        str,
+        Meta(
+            title="Volume",
+            description="Name of the Docker volume, as docker volume ls shows it.",
+            pattern="^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
+            examples=["grafana_data"],
+        ),
+    ]
+    exclude: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^\x00\n]*[^\x00\n/]/?$")], ...],
+        Meta(
+            title="Exclude",
+            description=(
+                "Patterns of what to leave out. *.tmp: everything with such a name, at any depth. cache/: the content of every"
+                " folder of that name; the folder itself is kept. A pattern with a slash before its end, such as /logs or"
+                " app/logs/, counts from the volume's root. * and ? stop at a slash. Needs the volume's folder on this machine."
+            ),
+            examples=[["cache/", "*.tmp"]],
+        ),
+    ] = ()
+
+    def probe(self, host: Host) -> Probe:
+        """Whether the volume exists. Raises EngineError when the Engine does not answer."""
+        engine = host.engine()
+        return Probe() if engine.volume(self.volume) else Probe(_missing(engine, self.volume))
+
+    def open(self, host: Host) -> Source:
+        """Begin to read it. Raises SourceError, EngineError."""
+        engine = host.engine()
+        volume = engine.volume(self.volume)
+        if volume is None:
+            raise SourceError(_missing(engine, self.volume))
+        facts = _facts(volume)
+        if _is_readable_here(volume, engine):
+            return TreeSource(Path(volume.mountpoint), self.exclude, facts)
+        if self.exclude:
+            raise SourceError(
+                f"volume {self.volume} has its data where this machine cannot read it, and the Engine knows no exclude:"
+                f" run as root on the Engine's machine, or remove exclude"
+            )
+        return CheckedTar(
+            engine.read_volume(self.volume),
+            lambda report: SourceReport(report.files, report.warnings, facts),
+        )
+
+    def sink(self, host: Host) -> Sink:
+        """Restores go to the volume itself."""
+        return sink_for(self.volume, host)
+
+    def restore_command(self, key: str) -> str:  # noqa: ARG002 - a port's signature
+        """By hand: unpack into the volume's folder on the Engine's machine."""
+        folder = f'"$(docker volume inspect -f {{{{.Mountpoint}}}} {shlex.quote(self.volume)})"'
+        return f"tar -x -p --xattrs --xattrs-include='*' --acls --numeric-owner -C {folder}"
+
+
+def sink_for(name: str, host: Host, facts: Mapping[str, str] = MappingProxyType({})) -> Sink:
+    """Where a restore to the volume ``name`` goes; a missing one is made as ``facts`` of the manifest say it was.
+
+    Raises EngineError.
+    """
+    return VolumeSink(host.engine(), name, facts)
+
+
+class VolumeSink:
+    """A ports.Sink into a volume.
+
+    One whose folder is on this machine is unpacked beside and swapped in; one that only the Engine can reach must be
+    new or empty, since nothing can be swapped there.
+    """
+
+    def __init__(self, engine: Engine, name: str, facts: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._name = name
+        self._facts = facts
+        self._found = engine.volume(name)
+        self._folder = self._folder_of(self._found)
+        self._made = False
+        self.staged = self._found is None or self._folder is not None
+
+    def check(self, overwrite: bool) -> None:
+        """Raises Refused when a container uses the volume, or when it holds data that may not or cannot be replaced."""
+        self._refuse_while_in_use()
+        beside = f"--to volume:{self._name}_restored restores to a volume beside it"
+        if self._found is None and self._facts.get("options"):
+            raise Refused(
+                f"volume {self._name} does not exist, and it had driver options ({self._facts['options']}) that are not"
+                f" in the backup: make it first (docker volume create, docker compose create)"
+            )
+        if self._folder is not None:
+            if not overwrite and holds_data(self._folder.place):
+                raise Refused(f"volume {self._name} holds data: --overwrite replaces it, {beside}")
+            self._folder.check(overwrite)
+        elif self._found is not None and self._is_filled():
+            raise Refused(
+                f"volume {self._name} holds data and can be reached only through the Engine, which cannot swap it: {beside}"
+            )
+
+    def receive(self, chunks: Iterable[bytes]) -> None:
+        """Unpack; a missing volume is made first."""
+        if self._found is None:
+            self._folder = self._folder_of(self._make())
+        if self._folder is not None:
+            self._folder.receive(chunks)
+        else:
+            self._engine.write_volume(self._name, chunks)
+
+    def commit(self) -> None:
+        """Swap. Raises Refused when a container was started meanwhile."""
+        self._refuse_while_in_use()
+        if self._folder is not None:
+            self._folder.commit()
+        self._made = False
+
+    def abort(self) -> None:
+        """Remove what was unpacked, and a volume that was made for it. What the Engine wrote to an empty volume stays."""
+        with contextlib.suppress(ReconcilerError):
+            if self._made:
+                self._engine.remove_volume(self._name)
+            elif self._folder is not None:
+                self._folder.abort()
+        self._made = False
+
+    def _make(self) -> Volume:
+        labels = (
+            json.loads(self._facts.get("labels", "{}")) if self._facts.get("volume") == self._name else {}
+        )
+        self._engine.create_volume(Volume(self._name, "", self._facts.get("driver", "local"), labels))
+        self._made = True
+        volume = self._engine.volume(self._name)
+        if volume is None:
+            raise EngineError(f"volume {self._name} vanished as soon as it was made")
+        return volume
+
+    def _folder_of(self, volume: Volume | None) -> TreeSink | None:
+        if volume is None or not _is_readable_here(volume, self._engine):
+            return None
+        return TreeSink(Path(volume.mountpoint))
+
+    def _is_filled(self) -> bool:
+        """Whether there is more in it than its root."""
+        source, check = self._engine.read_volume(self._name), TarCheck()
+        try:
+            for chunk in source.chunks():
+                check.feed(chunk)
+                if check.members > 1:
+                    return True
+        finally:
+            source.close()
+        return False
+
+    def _refuse_while_in_use(self) -> None:
+        users = [c.name for c in self._engine.containers() if self._name in c.volumes and c.state in HOLDS_IT]
+        if users:
+            names = " ".join(users)
+            raise Refused(
+                f"volume {self._name} is in use by {names}: stop it first (docker stop {names}),"
+                f" or restore beside it with --to volume:{self._name}_restored"
+            )
+
+
+def _is_readable_here(volume: Volume, engine: Engine) -> bool:
+    """Whether its folder may be read as it is. With driver options the folder is a mount point that may not be mounted."""
+    plain = volume.driver == "local" and not volume.options
+    return plain and os.access(volume.mountpoint, os.R_OK | os.X_OK) and engine.is_here(volume)
+
+
+def _facts(volume: Volume) -> dict[str, str]:
+    """What it takes to make the volume again; of its options the names alone, since values may be secret."""
+    facts = {"volume": volume.name, "driver": volume.driver}
+    if volume.labels:
+        facts["labels"] = json.dumps(volume.labels, sort_keys=True)
+    if volume.options:
+        facts["options"] = ", ".join(sorted(volume.options))
+    return facts
+
+
+def _missing(engine: Engine, name: str) -> str:
+    close = difflib.get_close_matches(name, [volume.name for volume in engine.volumes()], 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"volume {name} does not exist{hint}: docker volume ls shows those that do"
