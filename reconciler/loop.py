@@ -108,8 +108,7 @@ def acting_session(specs: Path) -> Iterator[Session]:
         try:
             opened = stack.enter_context(session(specs))
         except SpecError as error:
-            _report_rejected(specs, error)
-            raise
+            raise SpecError((*error.problems, *_report_rejected(specs, error))) from None
         yield opened
 
 
@@ -128,12 +127,16 @@ def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
         return None, str(error)
 
 
-def _report_rejected(specs: Path, error: SpecError) -> None:
-    """Say in the status that the specs cannot be used, and why; what else it says stays as it was."""
+def _report_rejected(specs: Path, error: SpecError) -> tuple[str, ...]:
+    """Say in the status that the specs cannot be used, and why; what else it says stays. Returns why that failed, if it did."""
     if not specs.exists():
-        return
-    book = ledger.open_ledger(specs, git.find(specs))
-    previous, unreadable = _last_status(book)
-    if not unreadable:
-        now = SystemClock().now()
-        report.publish(report.rejected(previous, error.problems, node.name(), now), previous, book)
+        return ()
+    try:
+        book = ledger.open_ledger(specs, git.find(specs))
+        previous, unreadable = _last_status(book)
+        if not unreadable:
+            now = SystemClock().now()
+            report.publish(report.rejected(previous, error.problems, node.name(), now), previous, book)
+    except ReconcilerError as failed:
+        return (f"the status could not be written: {failed}",)
+    return ()

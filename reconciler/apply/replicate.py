@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
+from contextlib import closing
 
 from reconciler.apply.commit import Upload
 from reconciler.apply.result import Result
-from reconciler.errors import Corrupt, ReconcilerError
+from reconciler.errors import Corrupt, ReconcilerError, StoreError
 from reconciler.manifests import decode
 from reconciler.model import Fleet, Manifest, Replicate
 from reconciler.naming import manifest_key
@@ -25,7 +27,7 @@ def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress)
                 content, manifest = _read_manifest(source, action.key)
                 _copy(source, upload.writer, manifest, progress)
             except Corrupt as error:
-                rotten.append(f"the copy at {name} is corrupt: {error}")
+                rotten.append(f"the copy at {name} cannot be used: {error}")
                 continue
             upload.commit(content, replace=True)
         return Result(warnings=tuple(rotten), size=manifest.size)
@@ -33,16 +35,19 @@ def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress)
 
 
 def _read_manifest(store: Store, key: str) -> tuple[bytes, Manifest]:
-    content = store.get(manifest_key(key))
+    try:
+        content = store.get(manifest_key(key))
+    except StoreError as error:
+        raise Corrupt(str(error)) from None
     return content, decode(content, key)
 
 
 def _copy(store: Store, writer: Writer, manifest: Manifest, progress: Progress) -> None:
-    """Read, hash and write, a chunk at a time. Raises Corrupt when the bytes are not the manifest's."""
+    """Hash and write, a chunk at a time. Raises Corrupt when the source is not the manifest's, StoreError of the writer."""
     digest = hashlib.sha256()
     size = 0
-    with store.read(manifest.key) as reader:
-        while chunk := reader.read(CHUNK):
+    with closing(_chunks(store, manifest.key)) as chunks:
+        for chunk in chunks:
             digest.update(chunk)
             size += len(chunk)
             writer.write(chunk)
@@ -51,3 +56,13 @@ def _copy(store: Store, writer: Writer, manifest: Manifest, progress: Progress) 
         raise Corrupt(f"{manifest.key} has {size} bytes instead of {manifest.size}")
     if digest.hexdigest() != manifest.sha256:
         raise Corrupt(f"{manifest.key} has the sha256 {digest.hexdigest()} instead of {manifest.sha256}")
+
+
+def _chunks(store: Store, key: str) -> Generator[bytes]:
+    """The stored bytes of a source. One that cannot be read is like one that is corrupt: the next is tried."""
+    try:
+        with store.read(key) as reader:
+            while chunk := reader.read(CHUNK):
+                yield chunk
+    except StoreError as error:
+        raise Corrupt(str(error)) from None

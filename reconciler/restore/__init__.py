@@ -52,14 +52,19 @@ def restore(
         store = world.store(fleet.destination(name))
         try:
             manifest = _manifest(store, copy)
-            _receive(store, manifest, sink, advanced)
+            if not sink.staged:
+                _verify(store, manifest)
         except (Corrupt, StoreError) as error:
-            sink.abort()
             bad.append(f"{name}: {error}")
             continue
-        except BaseException:
+        try:
+            _receive(store, manifest, sink, advanced)
+        except BaseException as error:
             sink.abort()
-            raise
+            if sink.staged and isinstance(error, (Corrupt, StoreError)):
+                bad.append(f"{name}: {error}")
+                continue
+            raise  # also where something went out that cannot be taken back: a second copy must not follow it
         return Restored(manifest, name, tuple(bad))
     raise Corrupt(
         f"{choice.artifact.key} cannot be restored from any destination; the target is as it was. "
@@ -73,12 +78,15 @@ def _manifest(store: Store, copy: Copy) -> Manifest:
     return decode(store.get(manifest_key(copy.artifact.key)), copy.artifact.key)
 
 
+def _verify(store: Store, manifest: Manifest) -> None:
+    """Check every stored byte. A sink that cannot stage gets its first byte only after this."""
+    with store.read(manifest.key) as reader:
+        for _ in verified(reader, manifest, lambda _size: None):
+            pass
+
+
 def _receive(store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[int], None]) -> None:
-    """Verify, receive, commit. A sink that cannot stage gets its first byte only after a pass that checked them all."""
-    if not sink.staged:
-        with store.read(manifest.key) as reader:
-            for _ in verified(reader, manifest, lambda _size: None):
-                pass
+    """Receive and check, then commit."""
     with store.read(manifest.key) as reader, closing(unpack(reader, manifest, advanced)) as chunks:
         sink.receive(chunks)
         _exhaust(chunks, manifest)

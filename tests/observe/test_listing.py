@@ -1,0 +1,118 @@
+"""One destination's objects told apart, and whether it is the place that it should be."""
+
+import pytest
+
+from reconciler.destinations.memory import MemoryStore
+from reconciler.markers import Marker
+from reconciler.model import Listing
+from reconciler.naming import MARKER, intent_key, manifest_key
+from reconciler.observe.listing import read_listing
+from tests.faults.world import KEY, NODE, SHOP
+
+RECORD = intent_key(NODE, KEY)
+
+
+def listing(content: dict[str, bytes], seen: str = "") -> Listing:
+    """What is made of a destination called ``there``."""
+    return read_listing(MemoryStore("there", content), "there", seen)
+
+
+def marker(name: str = "there", id_: str = "1") -> bytes:
+    return Marker(name=name, id=id_).text().encode()
+
+
+def test_an_artifact_with_its_manifest_is_a_copy() -> None:
+    found = listing({KEY: b"12345", manifest_key(KEY): b"123"})
+    assert [(copy.artifact.key, copy.size, copy.manifest_size, copy.broken) for copy in found.copies] == [
+        (KEY, 5, 3, "")
+    ]
+    assert (found.leftovers, found.foreign) == ((), ())
+
+
+def test_an_artifact_without_a_manifest_is_a_leftover_and_never_a_copy() -> None:
+    found = listing({KEY: b"12345"})
+    assert found.copies == ()
+    assert [(left.key, left.keys, left.node, left.committed) for left in found.leftovers] == [
+        (KEY, (KEY,), "", False)
+    ]
+    assert found.leftovers[0].target == SHOP
+
+
+def test_a_manifest_without_data_is_a_broken_copy() -> None:
+    (copy,) = listing({manifest_key(KEY): b"123"}).copies
+    assert copy.broken == "its data is missing"
+
+
+def test_a_record_with_a_whole_copy_is_a_leftover_that_takes_nothing_of_the_copy() -> None:
+    found = listing({KEY: b"1", manifest_key(KEY): b"2", RECORD: b""})
+    assert [copy.artifact.key for copy in found.copies] == [KEY]
+    (left,) = found.leftovers
+    assert (left.keys, left.node, left.committed) == ((RECORD,), NODE, True)
+
+
+def test_the_record_of_a_died_run_is_the_last_thing_to_delete() -> None:
+    (left,) = listing(
+        {KEY: b"1", f"{KEY}.part": b"2", f"{manifest_key(KEY)}.part": b"3", RECORD: b""}
+    ).leftovers
+    assert set(left.keys) == {KEY, f"{KEY}.part", f"{manifest_key(KEY)}.part", RECORD}
+    assert left.keys[-1] == RECORD
+    assert left.node == NODE
+
+
+@pytest.mark.parametrize("key", [f"{KEY}.part", f"{manifest_key(KEY)}.part"])
+def test_a_part_beside_a_whole_copy_is_a_leftover_without_the_copy(key: str) -> None:
+    found = listing({KEY: b"1", manifest_key(KEY): b"2", key: b"3"})
+    assert len(found.copies) == 1
+    assert [left.keys for left in found.leftovers] == [(key,)]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "README.txt",
+        "daily/holiday.tar.zst",
+        "weekly/shop_files_2026-01-20T030000Z_daily.tar.zst",
+        "daily/shop_files_2026-02-31T030000Z_daily.tar.zst",
+        "daily/Shop_files_2026-01-20T030000Z_daily.tar.zst",
+        "notes.json",
+        "other.part",
+        ".intents/README",
+        "sub/daily/shop_files_2026-01-20T030000Z_daily.tar.zst",
+    ],
+)
+def test_everything_else_is_foreign(key: str) -> None:
+    found = listing({key: b"x"})
+    assert (found.copies, found.leftovers, found.foreign) == ((), (), (key,))
+
+
+def test_a_place_never_seen_without_a_marker_is_to_be_adopted_whatever_lies_there() -> None:
+    assert listing({}).adopt
+    assert listing({"README": b""}).adopt
+
+
+def test_a_place_with_its_marker_is_known() -> None:
+    found = listing({MARKER: marker()}, seen="1")
+    assert (found.unknown, found.marker, found.adopt, found.foreign) == ("", "1", False, ())
+
+
+def test_a_place_that_was_seen_and_has_no_marker_is_unknown_and_lists_nothing() -> None:
+    found = listing({KEY: b"1", manifest_key(KEY): b"2"}, seen="1")
+    assert "has lost its marker" in found.unknown
+    assert '"id":"1"' in found.unknown  # the text to put back
+    assert (found.copies, found.leftovers, found.adopt) == ((), (), False)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (marker(name="other"), "is destination 'other'"),
+        (marker(id_="2"), "has the id 2"),
+        (b"{ no json", "is not readable"),
+        (b"\xff\xfe", "is not readable"),
+        (b'{"format": "x"}', "is not readable"),
+    ],
+)
+def test_a_place_with_another_marker_is_unknown(content: bytes, why: str) -> None:
+    found = listing({MARKER: content, KEY: b"1", manifest_key(KEY): b"2"}, seen="1")
+    assert why in found.unknown
+    assert found.copies == ()
