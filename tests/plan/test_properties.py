@@ -85,6 +85,17 @@ def test_a_prune_never_takes_the_newest_good_copy_nor_the_last_of_a_target(world
 
 
 @bounded
+@given(worlds())
+def test_nothing_is_pruned_of_a_target_that_is_unfit_or_misdated(world: World) -> None:
+    latest = f"{world.now + timedelta(minutes=10):%Y-%m-%dT%H%M%SZ}"
+    unfit = {target for target, probe in world.seen.probes.items() if probe.problem}
+    held = {item for name in world.seen.listings for item in good(world.seen, name)}
+    misdated = {item.target for item in held if item.stamp > latest}
+    pruned = {action.target for action in make(world).actions if isinstance(action, Prune)}
+    assert not pruned & (unfit | misdated)
+
+
+@bounded
 @given(worlds(), st.data())
 def test_a_run_of_which_parts_failed_is_healed_by_the_next(world: World, data: st.DataObject) -> None:
     made = make(world)

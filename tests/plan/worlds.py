@@ -48,9 +48,10 @@ class World(NamedTuple):
 
 
 def retentions() -> st.SearchStrategy[Retention]:
-    """Every mixture of rules with at least one."""
+    """One rule alone, or any mixture of them."""
     counts = st.fixed_dictionaries({tier: st.sampled_from((0, 0, 1, 2, 4)) for tier in TIERS})
-    some = counts.filter(lambda chosen: any(chosen.values()))
+    alone = st.sampled_from(TIERS).map(lambda tier: {tier: 2})
+    some = alone | counts.filter(lambda chosen: any(chosen.values()))
     return st.builds(
         lambda chosen, minimum: Retention(**chosen, minimum=minimum), some, st.sampled_from((1, 1, 3))
     )
@@ -99,6 +100,7 @@ def worlds(draw: st.DrawFn, *, future: bool = True) -> World:
     fleet = draw(fleets())
     ids = [TargetId(service, "data") for service in ("app", "wiki", "shop", "orphan")]
     names = [destination.name for destination in fleet.destinations]
+    future = future and draw(st.integers(0, 3)) == 0  # one such copy stops the pruning of its target
     states = draw(st.tuples(*(st.sampled_from(("known", "known", "known", "unknown", "new")) for _ in names)))
     copies: dict[str, list[Copy]] = {name: [] for name in names}
     for target, age, tier in draw(
@@ -113,7 +115,7 @@ def worlds(draw: st.DrawFn, *, future: bool = True) -> World:
         name: _listing(state, copies[name], draw(leftovers(ids)))
         for name, state in zip(names, states, strict=True)
     }
-    fit = st.sampled_from((Probe(), Probe(), Probe(problem="there is no such volume")))
+    fit = st.sampled_from((Probe(), Probe(), Probe(), Probe(problem="there is no such volume")))
     probes = {target: draw(fit) for target in ids}
     return World(fleet, Observation(listings=listings, probes=probes, node=HERE), NOW)
 
