@@ -51,6 +51,9 @@ demo: ## the main job in a minute, with nothing but Python and git
 schemas: setup ## write schemas/*.json from the models
 	$(BIN)/reconciler schema --write schemas
 
+docs: setup ## write the reference parts of docs/specs.md and docs/cli.md from the models and the commands
+	$(BIN)/python scripts/reference.py
+
 requirements: setup ## resolve the pinned packages again
 	$(COMPILE) --upgrade --extra all --group build pyproject.toml --output-file requirements.txt
 	$(COMPILE) --upgrade --extra dev --group build pyproject.toml --output-file requirements-dev.txt

@@ -1,0 +1,257 @@
+"""The docs are true: their commands run, their YAML validates, their links lead somewhere, and nothing is left out."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from reconciler import spec
+from reconciler.cli import cli
+from tests.cli.place import PROGRAM
+from tests.parts.engine import EngineHost
+
+REPOSITORY = Path(__file__).parent.parent
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("tests/plan/*.md")])
+BLOCK = re.compile(
+    r"(?:^<!-- runnable(?:: exit code (?P<code>\d+))? -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HOUSE = re.compile(r"https?://(?!.*\bexample\.com)\S*(?:pypi|index|mirror)|/tmp/|/work/", re.IGNORECASE)
+IDENTITY = {
+    f"GIT_{who}_{what}": "you@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: its line, and the exit code that it must end with; None when it is not to be run."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    code: int | None
+
+    def __str__(self) -> str:
+        """Page and line, as the test's name."""
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Every fenced block."""
+    text = page.read_text()
+    for match in BLOCK.finditer(text):
+        code = int(match["code"] or 0) if match[0].startswith("<!--") else None
+        yield Block(page, text.count("\n", 0, match.start()) + 1, match["language"], match["text"], code)
+
+
+def run_all(page: Path, folder: Path, **environment: str) -> list[str]:
+    """Run the runnable blocks of a page one after the other, as in one shell that starts in ``folder``; their output."""
+    env = {**os.environ, **IDENTITY, **environment, "XDG_STATE_HOME": str(folder / "state")}
+    env["PATH"] = f"{Path(PROGRAM).parent}:{env['PATH']}"
+    place = folder / ".place"
+    place.write_text(str(folder))
+    outputs = []
+    for block in [block for block in blocks(page) if block.code is not None]:
+        script = f"cd \"$(cat '{place}')\"\ntrap \"pwd >'{place}'\" EXIT\nset -e -o pipefail\n{block.text}"
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == block.code, f"{block}: {done.stdout}"
+        outputs.append(done.stdout)
+    return outputs
+
+
+def test_the_first_backup_of_the_readme(tmp_path: Path) -> None:
+    """In a clone of this repository in an empty folder, with the command that is installed here."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", REPOSITORY, clone], check=True)
+    _, planned, applied, restored, status = run_all(clone / "README.md", tmp_path)
+    assert "Plan: 1 to adopt, 1 to create." in planned
+    assert "Applied: 2 done." in applied
+    assert "Nothing to do: the backups are as the specs want them." in applied
+    assert restored.endswith("equal\n")
+    assert status.startswith("# Backups: ")
+    assert (tmp_path / "restored/shopping.txt").read_bytes() == (tmp_path / "notes/shopping.txt").read_bytes()
+
+
+SPECS = """\
+apiVersion: reconciler/v1
+kind: Destination
+metadata: {name: nas}
+spec: {url: "file://../copies"}
+---
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {name: fleet}
+spec:
+  rule321: "off"
+  defaults: {schedule: "@daily", destinations: [nas], retention: {daily: 7}}
+---
+apiVersion: reconciler/v1
+kind: Backup
+metadata: {name: monitoring}
+spec:
+  targets:
+    - {name: grafana, kind: path, path: ../config, type: config}
+    - {name: grafana, kind: volume, volume: grafana_data}
+    - {name: myapp, kind: image, image: "myapp:v1.2.3"}
+    - {name: shop, kind: command, backup: "echo 'select 1;'", extension: sql}
+---
+apiVersion: reconciler/v1
+kind: Backup
+metadata: {name: small}
+spec: {compression: gzip, targets: [{name: small, kind: path, path: ../config}]}
+---
+apiVersion: reconciler/v1
+kind: Backup
+metadata: {name: plain}
+spec: {compression: none, targets: [{name: plain, kind: path, path: ../config}]}
+"""
+
+
+@pytest.fixture
+def engine_with_data(engine_host: EngineHost) -> Iterator[Path]:
+    """The volume and the image of the page; the volume's folder."""
+    client = engine_host.client()
+    client.images.get(engine_host.image).tag("myapp", "v1.2.3")
+    volume = client.volumes.create("grafana_data")
+    folder = Path(volume.attrs["Mountpoint"])
+    (folder / "grafana.db").write_bytes(os.urandom(100_000))
+    yield folder
+    client.images.remove("myapp:v1.2.3")
+    for name in ("grafana_data", "grafana_restored"):
+        client.volumes.get(name).remove(force=True)
+    client.close()
+
+
+def test_the_restores(tmp_path: Path, engine_host: EngineHost, engine_with_data: Path) -> None:
+    (tmp_path / "backup.d").mkdir()
+    (tmp_path / "backup.d/all.yaml").write_text(SPECS)
+    (tmp_path / "config/empty").mkdir(parents=True)
+    (tmp_path / "config/grafana.ini").write_text("[server]\n")
+    original = tmp_path / "original"
+    shutil.copytree(tmp_path / "config", original)
+    env = {"RECONCILER_NOW": "2026-01-20T03:00:00Z", "DOCKER_HOST": engine_host.url}
+    subprocess.run([PROGRAM, "apply"], cwd=tmp_path, env={**os.environ, **env}, check=True)
+    (tmp_path / "config/grafana.ini").write_text("changed since\n")
+
+    outputs = "".join(run_all(REPOSITORY / "docs/restore.md", tmp_path, **env))
+
+    for folder in ("config", "look", "rescued", "by-hand", "from-gzip", "from-plain"):
+        same(original, tmp_path / folder)
+    same(engine_with_data, engine_with_data.parent.parent / "grafana_restored/_data")
+    assert "grafana_config_2026-01-20T030000Z_daily.tar.zst: OK" in outputs
+    assert "Loaded image: myapp:v1.2.3" in outputs
+    assert (tmp_path / "shop.sql").read_text() == "select 1;\n"
+
+
+def same(one: Path, other: Path) -> None:
+    """Both trees hold the same names and bytes."""
+    subprocess.run(["diff", "--recursive", "--no-dereference", one, other], check=True)
+
+
+def yaml_blocks() -> list[Block]:
+    """Every YAML block that holds specs, and those that shell blocks write."""
+    found = []
+    for block in (block for page in PAGES for block in blocks(page)):
+        texts = (
+            [block.text]
+            if block.language == "yaml"
+            else re.findall(r"<<'YAML'\n(.*?)^YAML$", block.text, re.MULTILINE | re.DOTALL)
+        )
+        found += [block._replace(text=text) for text in texts if "apiVersion: reconciler/v1" in text]
+    return found
+
+
+@pytest.mark.parametrize("block", yaml_blocks(), ids=str)
+def test_every_yaml_example_validates(block: Block, tmp_path: Path) -> None:
+    """Destinations that an example names and another page defines are added."""
+    documents = list(yaml.safe_load_all(block.text))
+    defined = {item["metadata"]["name"] for item in documents if item["kind"] == "Destination"}
+    named = {name for item in documents for name in item["spec"].get("destinations", ())}
+    stubs = "".join(
+        f"---\napiVersion: reconciler/v1\nkind: Destination\nmetadata: {{name: {name}}}\nspec: {{url: 'file:///srv/{name}'}}\n"
+        for name in sorted(named - defined)
+    )
+    (tmp_path / "example.yaml").write_text(block.text + stubs)
+    report = spec.check([tmp_path / "example.yaml"])
+    assert [str(problem) for problem in report.problems if problem.severity == "error"] == []
+
+
+def test_there_are_examples_to_check() -> None:
+    assert len(yaml_blocks()) >= 3
+    assert {block.page.name for page in PAGES for block in blocks(page) if block.code is not None} >= {
+        "README.md",
+        "restore.md",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not link.startswith(("http://", "https://")) and not (
+            target.exists() and (not anchor or anchor in anchors(target))
+        ):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, as forges do it."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_place_of_one_machine_is_named(page: Path) -> None:
+    assert HOUSE.findall(page.read_text()) == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {
+        (REPOSITORY / link.partition("#")[0]).resolve()
+        for link in LINK.findall((REPOSITORY / "README.md").read_text())
+    }
+    assert [page.name for page in PAGES if page.parent.name == "docs" and page.resolve() not in linked] == []
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_every_command_is_documented(command: str) -> None:
+    assert f"\n## reconciler {command}\n" in (REPOSITORY / "docs/cli.md").read_text()
+
+
+def test_the_reference_is_what_the_code_makes(tmp_path: Path) -> None:
+    for name in ("specs.md", "cli.md"):
+        shutil.copy(REPOSITORY / "docs" / name, tmp_path)
+    subprocess.run([sys.executable, REPOSITORY / "scripts/reference.py", tmp_path], check=True)
+    for name in ("specs.md", "cli.md"):
+        assert (tmp_path / name).read_text() == (REPOSITORY / "docs" / name).read_text(), (
+            f"{name} drifted: make docs"
+        )
+
+
+def test_every_make_command_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"\bmake (\w+)\b", " ".join(re.findall(r"`[^`]+`", page.read_text())))
+    }
+    assert named - targets == set()
