@@ -61,10 +61,11 @@ def restore(
             _receive(store, manifest, sink, advanced)
         except BaseException as error:
             sink.abort()
-            if sink.staged and isinstance(error, (Corrupt, StoreError)):
-                bad.append(f"{name}: {error}")
+            # Where something went out that cannot be taken back, a second copy must not follow it.
+            if sink.staged and isinstance(error, ReconcilerError) and (why := _fault(store, manifest, error)):
+                bad.append(f"{name}: {why}")
                 continue
-            raise  # also where something went out that cannot be taken back: a second copy must not follow it
+            raise
         return Restored(manifest, name, tuple(bad))
     raise Corrupt(
         f"{choice.artifact.key} cannot be restored from any destination; the target is as it was. "
@@ -83,6 +84,20 @@ def _verify(store: Store, manifest: Manifest) -> None:
     with store.read(manifest.key) as reader:
         for _ in verified(reader, manifest, lambda _size: None):
             pass
+
+
+def _fault(store: Store, manifest: Manifest, error: ReconcilerError) -> str:
+    """What is wrong with a copy that was not received; empty when the copy is good, so that it was the sink's fault.
+
+    A sink may choke on rotten bytes before the checksum at their end has told that they are.
+    """
+    if isinstance(error, (Corrupt, StoreError)):
+        return str(error)
+    try:
+        _verify(store, manifest)
+    except (Corrupt, StoreError) as found:
+        return str(found)
+    return ""
 
 
 def _receive(store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[int], None]) -> None:

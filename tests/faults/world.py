@@ -9,7 +9,7 @@ import msgspec
 
 from reconciler import manifests
 from reconciler.destinations.memory import MemoryStore
-from reconciler.model import Backup, Compression, Destination, Fleet, Manifest, Target, TargetId
+from reconciler.model import Backup, Codec, Compression, Destination, Fleet, Manifest, Target, TargetId
 from reconciler.naming import manifest_key
 from reconciler.pipeline.compress import compressor
 from reconciler.ports import Engine, Host, Store, World
@@ -44,16 +44,16 @@ class Places:
             FixedClock(NOW), Host(_no_engine, Path("/")), lambda item: self.stores[item.name], NODE
         )
 
-    def hold(self, name: str, key: str, plain: bytes, **changes: object) -> None:
+    def hold(self, name: str, key: str, plain: bytes, codec: Codec = "zstd", **changes: object) -> None:
         """Lay a copy at a destination. ``changes`` are made to its manifest."""
-        stored, manifest = artifact(key, plain)
+        stored, manifest = artifact(key, plain, codec)
         self.content[name][key] = stored
         self.content[name][manifest_key(key)] = manifests.encode(msgspec.structs.replace(manifest, **changes))
 
 
-def artifact(key: str, plain: bytes) -> tuple[bytes, Manifest]:
+def artifact(key: str, plain: bytes, codec: Codec = "zstd") -> tuple[bytes, Manifest]:
     """The stored bytes of ``plain`` under ``key``, and their manifest."""
-    packing = compressor(Compression())
+    packing = compressor(Compression(codec=codec))
     stored = packing.compress(plain) + packing.flush()
     manifest = Manifest(
         key=key,
@@ -67,7 +67,7 @@ def artifact(key: str, plain: bytes) -> tuple[bytes, Manifest]:
         files=1,
         started=NOW,
         finished=NOW,
-        compression="zstd",
+        compression=codec,
         target_digest="",
         spec_digest="",
         spec_commit=None,
