@@ -10,7 +10,7 @@ from reconciler.model import Fleet, Target
 from reconciler.ports import Container, Engine, Image
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, rename="camel"):
     """A volume or an image. ``by`` is the target that protects it, ``why`` says why it needs none.
 
     ``size`` in bytes; 0 where it is not known.

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.place import Place
+from tests.cli.test_json import documented, fields
 from tests.parts.engine import EngineHost
 
 VOLUMES = """\
@@ -46,11 +47,10 @@ def test_what_no_spec_protects(engine_place: Place, engine_host: EngineHost) -> 
 def test_json(engine_place: Place) -> None:
     ran = engine_place.run("coverage", "--output", "json")
     assert ran.code == 2
+    assert set(fields(ran.json)) == set(documented("coverage"))
     items = {item["name"]: item for item in ran.json["items"]}
     assert items["coverage_seen"]["by"] == "seen/data"
-    assert items["coverage_unseen"]["usedBy" if "usedBy" in items["coverage_unseen"] else "used_by"] == [
-        "coverage-user"
-    ]
+    assert items["coverage_unseen"]["usedBy"] == ["coverage-user"]
     assert ran.json["unprotected"] == sum(not item["covered"] for item in ran.json["items"])
 
 
