@@ -14,7 +14,7 @@ import yaml
 
 from reconciler import spec
 from reconciler.cli import cli
-from tests.cli.place import PROGRAM
+from tests.cli.place import PROGRAM, Place
 from tests.parts.engine import EngineHost
 
 REPOSITORY = Path(__file__).parent.parent
@@ -249,9 +249,45 @@ def test_the_reference_is_what_the_code_makes(tmp_path: Path) -> None:
 
 def test_every_make_command_that_is_named_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        name
-        for page in PAGES
-        for name in re.findall(r"\bmake (\w+)\b", " ".join(re.findall(r"`[^`]+`", page.read_text())))
-    }
+    named = {name for page in PAGES for name in re.findall(r"(?:`|\$ )make (\w+)", page.read_text())}
     assert named - targets == set()
+
+
+def scripts(node: object) -> Iterator[str]:
+    """Every script of a CI file: `run` on GitHub, the items of `script` on GitLab."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "run":
+                yield value
+            elif key == "script":
+                yield "\n".join(value)
+            else:
+                yield from scripts(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from scripts(item)
+
+
+@pytest.mark.parametrize("name", ["github.yaml", "gitlab.yaml"])
+def test_the_ci_examples_pass_good_specs_and_fail_bad_ones(name: str, tmp_path: Path) -> None:
+    """Their scripts as they are, without those that install."""
+    place = Place(tmp_path / "specs")
+    summary = tmp_path / "summary"
+    place.env = {"GITHUB_STEP_SUMMARY": str(summary), "PATH": f"{Path(PROGRAM).parent}:{os.environ['PATH']}"}
+    place.into_git()
+    whole = yaml.safe_load((REPOSITORY / "examples/ci" / name).read_text())
+    texts = [re.sub(r"^.*pip install.*$", "", text, flags=re.MULTILINE) for text in scripts(whole)]
+    assert [run(place, text) for text in texts] == [0] * len(texts)
+    assert "Plan: 2 to adopt, 3 to create." in (place.root / "plan.txt").read_text()
+    assert name != "github.yaml" or "Plan: 2 to adopt" in summary.read_text()
+    place.write("backup.d/wrong.yaml", "kind: Backup\n")
+    failing = [text for text, code in ((text, run(place, text)) for text in texts) if code]
+    assert len(failing) == 2, "validate and plan"
+
+
+def run(place: Place, script: str) -> int:
+    """The exit code of a script, run as a CI runner does."""
+    command = ["bash", "-e", "-o", "pipefail", "-c", script]
+    return subprocess.run(
+        command, cwd=place.root, env=place.environment(), capture_output=True, check=False
+    ).returncode
