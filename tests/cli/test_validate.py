@@ -7,7 +7,7 @@ def test_good_specs(place: Place) -> None:
 
 
 def test_every_error_is_on_stderr_with_its_place(place: Place) -> None:
-    place.write("backup.d/wrong.yaml", "kind: Backup\nspec: {shedule: '@daily', targets: []}\n")
+    place.write("backup.d/wrong.yaml", "kind: Backup\nspec: {schedulr: '@daily', targets: []}\n")
     ran = place.process("validate")
     assert ran.code == 1
     lines = ran.err.splitlines()
