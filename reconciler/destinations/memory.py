@@ -56,6 +56,7 @@ class MemoryStore(BaseStore):
 
     def abandon(self, key: str) -> None:
         """Nothing is left by an unfinished write."""
+        self.place.check(key)
 
     def close(self) -> None:
         """Nothing is open."""
