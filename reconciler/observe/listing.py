@@ -11,6 +11,7 @@ from reconciler.naming import MARKER, PART, manifest_key, parse, parse_intent
 from reconciler.ports import Store
 
 _MANIFEST = ".json"
+_PACKED = ("zst", "gz")
 
 
 def read_listing(store: Store, name: str, seen: str) -> Listing:
@@ -58,6 +59,9 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
             parts.setdefault(owner, []).append(key)
         elif not key.endswith(PART) or parse_intent(key.removesuffix(PART)) is None:
             foreign.append(key)
+    for key in [key for key in artifacts if key not in manifests and key not in intents and _beside(key)]:
+        del artifacts[key]
+        foreign.append(key)
     return Listing(
         marker=marker.id if marker else "",
         adopt=marker is None,
@@ -65,6 +69,12 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
         leftovers=tuple(_leftovers(artifacts, manifests, parts, intents)),
         foreign=tuple(foreign),
     )
+
+
+def _beside(key: str) -> bool:
+    """Whether ``key`` looks like what people put beside an artifact, as its ``.sha256`` or ``.asc``: not ours to sweep."""
+    whole, _, last = key.rpartition(".")
+    return last not in _PACKED and parse(whole) is not None
 
 
 def _part_of(key: str) -> str:

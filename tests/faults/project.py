@@ -1,15 +1,21 @@
 """A specs repository of a test, and the real program run on it as a child process."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from reconciler import cli
 from tests.parts.s3 import S3Server
+from tests.trees import differences, snapshot
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "reconciler")
@@ -92,11 +98,29 @@ class Project:
         assert "Traceback" not in err, err
         return Ran(child.returncode, out, err)
 
+    def do(self, *arguments: str, **env: str) -> Ran:
+        """Run a command in this process: faster than ``run``. Every expected error is a line for people."""
+        held, err = io.BytesIO(), io.StringIO()
+        out = io.TextIOWrapper(held, write_through=True)
+        with mock.patch.dict(os.environ, self.env | env), redirect_stdout(out), redirect_stderr(err):
+            code = cli.main([*arguments[:1], *self._place(arguments[0]), *arguments[1:]])
+        return Ran(code, held.getvalue().decode(errors="replace"), err.getvalue())
+
+    def _place(self, command: str) -> tuple[str, ...]:
+        return ("--specs", str(self.specs)) if command == "restore" else (str(self.specs),)
+
+    def restored(self, target: str, source: Path, place: str = "", **env: str) -> None:
+        """Restore, and compare with the source."""
+        to = self.folder / f"restored-{uuid.uuid4().hex}"
+        ran = self.do("restore", target, "--to", f"path:{to}", *(("--from", place) if place else ()), **env)
+        assert ran.code == 0, ran
+        assert differences(snapshot(source), snapshot(to)) == []
+
     def converge(self, **env: str) -> None:
         """Apply, and insist that all went well and nothing is left to do."""
-        applied = self.run("apply", **env)
+        applied = self.do("apply", **env)
         assert applied.code == 0, applied
-        planned = self.run("plan", **env)
+        planned = self.do("plan", **env)
         assert planned.code == 0, planned
 
 

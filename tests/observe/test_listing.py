@@ -77,12 +77,20 @@ def test_a_part_beside_a_whole_copy_is_a_leftover_without_the_copy(key: str) -> 
         "notes.json",
         "other.part",
         ".intents/README",
+        f"{KEY}.sha256",
+        "daily/shop_dump_2026-01-20T030000Z_daily.dump.asc",
         "sub/daily/shop_files_2026-01-20T030000Z_daily.tar.zst",
     ],
 )
 def test_everything_else_is_foreign(key: str) -> None:
     found = listing({key: b"x"})
     assert (found.copies, found.leftovers, found.foreign) == ((), (), (key,))
+
+
+def test_an_extension_of_several_parts_is_ours_with_a_manifest_or_a_record() -> None:
+    key = "daily/shop_dump_2026-01-20T030000Z_daily.tar.gz.enc"
+    assert [copy.artifact.key for copy in listing({key: b"1", manifest_key(key): b"2"}).copies] == [key]
+    assert [left.key for left in listing({key: b"1", intent_key(NODE, key): b""}).leftovers] == [key]
 
 
 def test_a_place_never_seen_without_a_marker_is_to_be_adopted_whatever_lies_there() -> None:
