@@ -68,7 +68,7 @@ def list_(path: Path, output: str, only: str) -> None:
     if output == "json":
         print_json({"copies": [row._asdict() for row in rows], "unknown": unknown})
     else:
-        _print(rows, session.now)
+        _print(rows, session.now, only)
     for name, why in unknown.items():
         click.secho(f"error: destination {name}: {why}", fg="red", err=True)
     if unknown:
@@ -135,9 +135,9 @@ def _verdicts(
     }
 
 
-def _print(rows: list[Row], now: datetime) -> None:
+def _print(rows: list[Row], now: datetime, only: str) -> None:
     if not rows:
-        click.echo("There are no copies.")
+        click.echo(f"There are no copies{f' of {only}' if only else ''}.")
         return
     columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "AT", "KEPT")
     cells = (

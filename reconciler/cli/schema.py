@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.output import PATH, print_json
+from reconciler.errors import ReconcilerError
 
 
 @click.command(short_help="Print the JSON Schema of the specs.")
@@ -27,6 +28,9 @@ def schema(kind: str | None, folder: Path | None) -> None:
     from reconciler import spec
 
     if folder:
-        spec.write_schemas(folder)
+        try:
+            spec.write_schemas(folder)
+        except OSError as error:
+            raise ReconcilerError(f"the schemas cannot be written to {folder}: {error.strerror}") from None
     else:
         print_json(spec.schema(kind))

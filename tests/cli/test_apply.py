@@ -115,6 +115,18 @@ def test_status_outside_git_goes_to_this_users_folder(applied: Place) -> None:
     assert len(list(applied.root.glob("state/reconciler/*/status.json"))) == 1
 
 
+def test_specs_that_cannot_be_used_are_told_in_the_status(place: Place) -> None:
+    place.into_git()
+    place.run("apply")
+    place.write("backup.d/wrong.yaml", "kind: Backup\n")
+    ran = place.process("apply")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("backup.d/wrong.yaml:1:1: ")
+    page = place.git("show", "backup-status:STATUS.md")
+    assert "backup.d/wrong.yaml:1:1" in page
+    assert "shop/uploads" in page, "what was known stays"
+
+
 def test_two_at_once(place: Place) -> None:
     with subprocess.Popen(
         ["flock", "backup.d", "cat"], cwd=place.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -23,6 +23,10 @@ def test_only_a_service(applied: Place) -> None:
     assert applied.run("list", "--only", "shop").out.splitlines()[-1].startswith("4 copies, ")
 
 
+def test_only_what_nobody_made(applied: Place) -> None:
+    assert applied.run("list", "--only", "wikki").out == "There are no copies of wikki.\n"
+
+
 def test_a_broken_copy_and_an_orphan(applied: Place) -> None:
     applied.copies("offsite", "wiki_*")[0].unlink()
     applied.write(

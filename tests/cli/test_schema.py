@@ -28,6 +28,12 @@ def test_an_unknown_kind(place: Place) -> None:
     assert "'Backups' is not one of" in ran.err
 
 
+def test_where_nothing_can_be_written(place: Place) -> None:
+    ran = place.run("schema", "--write", "config.ini/schemas")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "error: the schemas cannot be written to config.ini/schemas: Not a directory\n"
+
+
 def test_written_as_files(place: Place) -> None:
     assert place.run("schema", "--write", "out").code == 0
     written = {path.name: json.loads(path.read_text()) for path in (place.root / "out").iterdir()}
