@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
-from typing import Annotated, ClassVar
+from io import BufferedReader
+from typing import Annotated, ClassVar, cast
 
 from msgspec import Meta
 
@@ -155,14 +156,15 @@ class LocalCommand:
         self._process = _started(command, fed=False)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
-        self._stdout = self._process.stdout
+        self._stdout = cast(BufferedReader, self._process.stdout)
         self._said = Tail()
         self._wrote = Tail(1024)
         self._drain = Drain(self._process.stderr, self._said.add)
 
     def chunks(self) -> Iterator[bytes]:
-        """Its stdout in pieces of 1 MiB."""
-        while chunk := self._stdout.read(CHUNK):
+        """Its stdout as it comes, in pieces of at most 1 MiB."""
+        # read1, not read: between two calls an interrupt is noticed, also while the command is silent.
+        while chunk := self._stdout.read1(CHUNK):
             self._wrote.add(chunk)
             yield chunk
 
