@@ -30,9 +30,9 @@ def world(specs: Path) -> Iterator[World]:
 
 
 def _connect() -> Engine:
-    from reconciler.adapters import docker
+    from reconciler.adapters.docker import connect
 
-    return docker.connect()
+    return connect()
 
 
 class _Once:
