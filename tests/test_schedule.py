@@ -115,10 +115,12 @@ def changes(name: str) -> list[datetime]:
 
 
 def agree(schedule: Schedule, found: list[datetime], places: Iterable[int]) -> None:
-    """At the ticks ``places`` of ``found``, `newest_tick` says that tick, and a second earlier the one before."""
+    """At the ticks ``places`` of ``found``, `newest_tick` says that tick, and until then the one before."""
     for place in places:
         assert newest_tick(schedule, found[place]) == found[place]
         assert newest_tick(schedule, found[place] - SECOND) == found[place - 1]
+        soon = found[place - 1] + timedelta(minutes=40)
+        assert newest_tick(schedule, soon) == (found[place - 1] if soon < found[place] else found[place])
         assert next_tick(schedule, found[place - 1]) == found[place]
 
 

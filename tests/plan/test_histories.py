@@ -152,7 +152,7 @@ class Story:
             assert wanted(self.made, self.rule(name)) - self.destroyed <= self.union(), name
 
 
-@settings(bounded, max_examples=12)
+@settings(bounded, max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_a_year_with_outages_and_losses_ends_as_the_rule_says(seed: int) -> None:
     story = Story(seed)

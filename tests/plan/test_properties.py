@@ -85,7 +85,7 @@ def test_a_prune_never_takes_the_newest_good_copy_nor_the_last_of_a_target(world
 
 
 @bounded
-@given(worlds())
+@given(worlds(future=True))
 def test_nothing_is_pruned_of_a_target_that_is_unfit_or_misdated(world: World) -> None:
     latest = f"{world.now + timedelta(minutes=10):%Y-%m-%dT%H%M%SZ}"
     unfit = {target for target, probe in world.seen.probes.items() if probe.problem}
