@@ -304,6 +304,12 @@ class FaultyEngine:
     def create_volume(self, volume: Volume) -> None:
         self._call("create_volume", volume.name, lambda: self._inner.create_volume(volume))
 
+    def remove_volume(self, name: str) -> None:
+        self._call("remove_volume", name, lambda: self._inner.remove_volume(name))
+
+    def is_here(self, volume: Volume) -> bool:
+        return self._call("is_here", volume.name, lambda: self._inner.is_here(volume))
+
     def image(self, reference: str) -> Image | None:
         return self._call("image", reference, lambda: self._inner.image(reference))
 
