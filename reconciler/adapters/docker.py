@@ -14,8 +14,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from http.client import HTTPException
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -25,7 +24,18 @@ from docker.types import Mount
 from requests.exceptions import RequestException
 
 from reconciler.adapters.engine_exec import ExecSource, feed
-from reconciler.adapters.engine_wire import IDLE, Wire
+from reconciler.adapters.engine_forms import (
+    container_of,
+    image_of,
+    nanoseconds,
+    owner,
+    process_mark,
+    remembered,
+    root_alone,
+    socket_path,
+    volume_of,
+)
+from reconciler.adapters.engine_wire import IDLE, Wire, ping
 from reconciler.errors import EngineError
 from reconciler.model import SourceReport
 from reconciler.ports import Container, Engine, Image, Source, Volume
@@ -46,10 +56,11 @@ def connect(idle: float = IDLE) -> Engine:
     Raises EngineError when it does not answer, or when DOCKER_HOST is no Unix socket.
     """
     host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-    path = _socket_path(host)
+    path = socket_path(host)
     try:
+        ping(path, idle)  # first, since the library leaks a socket where nothing listens
         api = docker.APIClient(base_url=f"unix://{path}", version="auto", timeout=int(idle) or 1)
-    except (DockerException, RequestException) as error:
+    except (OSError, HTTPException, DockerException) as error:
         raise EngineError(
             f"no Docker Engine answers at {host}: {error}. Start it, set DOCKER_HOST=unix:///path/of/docker.sock,"
             f" or let this user (uid {os.geteuid()}) use the socket"
@@ -72,7 +83,7 @@ class DockerEngine:
         """The volume called ``name``; None when there is none."""
         with _engine_errors(f"looking at volume {name}"):
             try:
-                return _volume(self._api.inspect_volume(name))
+                return volume_of(self._api.inspect_volume(name))
             except NotFound:
                 return None
 
@@ -80,7 +91,7 @@ class DockerEngine:
         """All volumes, by name."""
         with _engine_errors("listing volumes"):
             found = self._api.volumes()["Volumes"] or []
-        return tuple(sorted(map(_volume, found), key=lambda volume: volume.name))
+        return tuple(sorted(map(volume_of, found), key=lambda volume: volume.name))
 
     def create_volume(self, volume: Volume) -> None:
         """Make a volume with the driver, labels and options given."""
@@ -97,7 +108,7 @@ class DockerEngine:
         try:
             before = os.stat(volume.mountpoint).st_mtime_ns
             with _Scratch(self, volume.name, read_only=True) as scratch:
-                seen = _nanoseconds(scratch.stat()["mtime"])
+                seen = nanoseconds(scratch.stat()["mtime"])
             return before <= seen <= os.stat(volume.mountpoint).st_mtime_ns
         except OSError:
             return False
@@ -106,7 +117,7 @@ class DockerEngine:
         """The local image that ``reference`` names; None when there is none."""
         with _engine_errors(f"looking at image {reference}"):
             try:
-                return _image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
+                return image_of(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
             except NotFound:
                 return None
 
@@ -114,13 +125,13 @@ class DockerEngine:
         """All local images but those of scratch containers."""
         with _engine_errors("listing images"):
             found = self._api.images()
-        return tuple(_image(entry) for entry in found if SCRATCH not in (entry.get("Labels") or {}))
+        return tuple(image_of(entry) for entry in found if SCRATCH not in (entry.get("Labels") or {}))
 
     def containers(self) -> tuple[Container, ...]:
         """All containers but scratch ones, stopped ones included."""
         with _engine_errors("listing containers"):
             found = self._api.containers(all=True)
-        return tuple(_container(entry) for entry in found if SCRATCH not in (entry.get("Labels") or {}))
+        return tuple(container_of(entry) for entry in found if SCRATCH not in (entry.get("Labels") or {}))
 
     def read_volume(self, name: str) -> Source:
         """A tar of a volume's content."""
@@ -135,9 +146,16 @@ class DockerEngine:
     def write_volume(self, name: str, chunks: Iterable[bytes]) -> None:
         """Unpack a tar into a volume, over what is there."""
         self._need_volume(name)
-        wire = self.wire(f"writing volume {name}")
-        with _Scratch(self, name, read_only=False) as scratch, contextlib.closing(wire):
-            wire.call("PUT", scratch.url(_WHERE), chunks, {"Content-Type": "application/x-tar"})
+        head = bytearray()
+        with _Scratch(self, name, read_only=False) as scratch:
+            self._unpack(name, scratch.url(_WHERE), remembered(chunks, head))
+            root = root_alone(bytes(head), _WHERE)
+            if root:  # the Engine takes no mode and owner for the folder that it unpacks into: they come from above it
+                self._unpack(name, scratch.url("/"), [root])
+
+    def _unpack(self, name: str, url: str, chunks: Iterable[bytes]) -> None:
+        with contextlib.closing(self.wire(f"writing volume {name}")) as wire:
+            wire.call("PUT", url, chunks, {"Content-Type": "application/x-tar"})
 
     def save_image(self, reference: str) -> Source:
         """What ``docker save`` writes."""
@@ -205,7 +223,7 @@ class DockerEngine:
         with _engine_errors(f"making a scratch container for volume {volume}"):
             mount = Mount(_WHERE, volume, read_only=read_only, no_copy=True)
             limits = self._api.create_host_config(network_mode="none", mounts=[mount])
-            made = self._api.create_container(image, labels={SCRATCH: _owner()}, host_config=limits)
+            made = self._api.create_container(image, labels={SCRATCH: owner()}, host_config=limits)
         return str(made["Id"])
 
     def remove_scratch(self, container: str) -> None:
@@ -226,7 +244,7 @@ class DockerEngine:
         with self._making, _engine_errors("making an empty image"):
             if not self._image:
                 self._sweep()
-                changes = [f"LABEL {SCRATCH}={_owner()}", 'CMD ["-"]']
+                changes = [f"LABEL {SCRATCH}={owner()}", 'CMD ["-"]']
                 made = self._api.import_image_from_data(bytes(1024), changes=changes)
                 self._image = json.loads(made.splitlines()[-1])["status"]
             return self._image
@@ -245,8 +263,8 @@ class DockerEngine:
         """Whether its process is gone; of a process that cannot be seen from here, whether it is a day old."""
         machine, _, process = entry["Labels"][SCRATCH].partition(":")
         if machine == socket.gethostname():
-            return bool(process != _process(process.partition(":")[0]))
-        now = _nanoseconds(self._api.info()["SystemTime"]) // 10**9
+            return bool(process != process_mark(process.partition(":")[0]))
+        now = nanoseconds(self._api.info()["SystemTime"]) // 10**9
         return bool(entry["Created"] < now - _STALE)
 
     def _drop(self, remove: Callable[..., object], what: str) -> None:
@@ -312,20 +330,6 @@ class _Download:
             self._free()
 
 
-def _socket_path(host: str) -> str:
-    """The path of the socket in DOCKER_HOST. Raises EngineError for every other way to reach an Engine."""
-    if host.startswith("unix://"):
-        return host.removeprefix("unix://")
-    forwarded = "ssh -nNT -L /run/far-docker.sock:/var/run/docker.sock HOST, and DOCKER_HOST=unix:///run/far-docker.sock"
-    if host.startswith(("tcp://", "http://")) and not os.environ.get("DOCKER_TLS_VERIFY"):
-        raise EngineError(
-            f"DOCKER_HOST={host} has no TLS: whoever reaches that port is root there. Forward the socket: {forwarded}"
-        )
-    raise EngineError(
-        f"DOCKER_HOST={host} is not supported, only unix:// is. Forward the socket: {forwarded}"
-    )
-
-
 @contextlib.contextmanager
 def _engine_errors(doing: str) -> Iterator[None]:
     """What the library raises, as EngineError."""
@@ -336,40 +340,3 @@ def _engine_errors(doing: str) -> Iterator[None]:
         raise EngineError(f"the Docker Engine refused while {doing}: {said}") from None
     except RequestException as error:
         raise EngineError(f"the Docker Engine cannot be reached while {doing}: {error}") from None
-
-
-def _volume(found: dict[str, Any]) -> Volume:
-    labels, options = found.get("Labels") or {}, found.get("Options") or {}
-    return Volume(found["Name"], found.get("Mountpoint") or "", found["Driver"], labels, options)
-
-
-def _image(found: dict[str, Any]) -> Image:
-    tags = tuple(tag for tag in found.get("RepoTags") or () if tag != "<none>:<none>")
-    digests = tuple(digest for digest in found.get("RepoDigests") or () if not digest.startswith("<none>"))
-    return Image(found["Id"], tags, digests, found["Size"])
-
-
-def _container(found: dict[str, Any]) -> Container:
-    name = min(found["Names"] or [found["Id"]], key=len).removeprefix("/")
-    volumes = (mount["Name"] for mount in found["Mounts"] if mount["Type"] == "volume")
-    return Container(found["Id"], name, found["State"], tuple(volumes))
-
-
-def _nanoseconds(time: str) -> int:
-    """Nanoseconds since 1970 of the Engine's ``2026-01-20T03:00:00.123456789Z``; trailing zeros are left out there."""
-    whole, _, fraction = time.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
-    return seconds * 10**9 + int(fraction.ljust(9, "0") or 0)
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}:{_process(str(os.getpid()))}"
-
-
-def _process(pid: str) -> str:
-    """``pid:start``, which no other process of this machine ever was; empty when there is none."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return f"{pid}:{status.rpartition(')')[2].split()[19]}"

@@ -201,6 +201,7 @@ class _Listener:
             self.said.add(str(error).encode())
         finally:
             self._announced.set()
+            self._run.wire.end_input()  # the Engine reads no more: whoever is still sending must not wait for it
 
     def _take(self, stream: int, data: bytes) -> None:
         if stream == STDERR and not self._announced.is_set():

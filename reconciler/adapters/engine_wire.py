@@ -160,19 +160,27 @@ class Wire:
             seen = self._moved
 
     def _alive(self) -> bool:
-        probe = _UnixConnection(self._path, min(10.0, self._idle / 2))
         try:
-            probe.request("GET", "/_ping")
-            return probe.getresponse().status == 200
+            ping(self._path, min(10.0, self._idle / 2))
         except (OSError, HTTPException):
             return False
-        finally:
-            probe.close()
+        return True
 
     def _cut(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def ping(path: str, seconds: float) -> None:
+    """Ask the Engine whether it lives. Raises OSError, HTTPException when it does not say so within ``seconds``."""
+    connection = _UnixConnection(path, seconds)
+    try:
+        connection.request("GET", "/_ping")
+        if connection.getresponse().status != 200:
+            raise OSError("it is not well")
+    finally:
+        connection.close()
 
 
 def _message(response: HTTPResponse) -> str:

@@ -72,6 +72,7 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
                 f"volume {self.volume} has its data where this machine cannot read it, and the Engine knows no exclude:"
                 f" run as root on the Engine's machine, or remove exclude"
             )
+        facts["read"] = "by the Engine: times to the second, no ACLs, holes filled"
         return CheckedTar(
             engine.read_volume(self.volume),
             lambda report: SourceReport(report.files, report.warnings, facts),

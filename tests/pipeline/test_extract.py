@@ -136,7 +136,8 @@ def test_a_killed_tar_leaves_the_old_data(old: Path, tmp_path: Path) -> None:
     def killing() -> Iterator[bytes]:
         for number, piece in enumerate(pieces(packed(tmp_path / "large"))):
             if number == 20:
-                [tar] = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+                [tar] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "tar\n"]
                 os.kill(int(tar), signal.SIGKILL)
             yield piece
 
