@@ -97,7 +97,8 @@ def _target_rows(session: Session, backup: Backup | None, held: list[tuple[str, 
     good = {copy.artifact for _, copy in held if not copy.broken}
     why: dict[str, dict[str, tuple[bool, str]]] = {}
     for name in {name for name, _ in held}:
-        why[name] = _verdicts(session, backup, name, good)
+        present = {copy.artifact.key for place, copy in held if place == name and not copy.broken}
+        why[name] = _verdicts(session, backup, name, good, present)
     ordered = sorted(
         sorted(held, key=lambda item: item[0]), key=lambda item: item[1].artifact.stamp, reverse=True
     )
@@ -119,20 +120,21 @@ def _target_rows(session: Session, backup: Backup | None, held: list[tuple[str, 
 
 
 def _verdicts(
-    session: Session, backup: Backup | None, name: str, good: Iterable[Artifact]
+    session: Session, backup: Backup | None, name: str, good: Iterable[Artifact], present: set[str]
 ) -> dict[str, tuple[bool, str]]:
-    """Keep or not, and why, by key, as retention has it at one destination; orphans are all kept."""
-    from reconciler.retention import retention_at, verdicts
+    """Keep or not, and why, by key, as retention has it at one destination; orphans are all kept.
+
+    ``present`` are the keys of the good copies there.
+    """
+    from reconciler.retention import retention_at, sparing_newest, verdicts
 
     if backup is None:
         return {artifact.key: (True, "orphan: kept") for artifact in good}
     if name not in backup.destinations:
         return {artifact.key: (True, "its backup does not name this destination: kept") for artifact in good}
     retention = retention_at(session.fleet, backup, name)
-    return {
-        verdict.artifact.key: (verdict.keep, verdict.reason)
-        for verdict in verdicts(good, retention, session.now)
-    }
+    judged = sparing_newest(verdicts(good, retention, session.now), present)
+    return {verdict.artifact.key: (verdict.keep, verdict.reason) for verdict in judged}
 
 
 def _print(rows: list[Row], now: datetime, only: str) -> None:

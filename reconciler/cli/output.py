@@ -46,23 +46,31 @@ def print_table(
     fold: Sequence[str] = (),
 ) -> None:
     """A table, aligned. ``right`` names right-aligned columns, ``fold`` those that wrap where a terminal is too narrow."""
+    cells = [[safe(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _print_plain([list(columns), *cells], [column in right for column in columns])
+        return
     from rich.console import Console
     from rich.table import Table
 
-    terminal = sys.stdout.isatty()
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=not (terminal and column in fold))
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in fold)
+    for row in cells:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """Columns two spaces apart: a pipe may carry many thousand rows, and needs no more."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        table.add_row(*(safe(cell) for cell in row))
-    console = Console(width=None if terminal else 1000, highlight=False, markup=False, soft_wrap=not terminal)
-    if terminal:
-        console.print(table)
-        return
-    with console.capture() as capture:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+        padded = (
+            cell.rjust(width) if to_the_right else cell.ljust(width)
+            for cell, width, to_the_right in zip(row, widths, right, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())
 
 
 def safe(cell: str) -> str:

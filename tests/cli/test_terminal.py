@@ -107,7 +107,15 @@ def test_version(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["apply", "--help"], ["plan", "--output", "json"], ["validate"]]
+    "arguments",
+    [
+        ["--help"],
+        ["apply", "--help"],
+        ["plan", "--output", "json"],
+        ["validate"],
+        ["list"],
+        ["status", "-o", "json"],
+    ],
 )
 def test_heavy_libraries_wait_until_they_are_used(place: Place, arguments: list[str]) -> None:
     code = "import sys; from reconciler.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
