@@ -61,10 +61,10 @@ class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
         str,
         Meta(
             title="Extension",
-            description="Extension of the artifact before that of the compression; not json, which is the manifest's.",
+            description="Extension before that of the compression; not json (the manifest's) nor part (an unfinished file's).",
             pattern=r"^[a-z0-9]+(\.[a-z0-9]+)*$",
             examples=["sql"],
-            extra_json_schema={"not": {"pattern": r"(^|\.)json$"}},
+            extra_json_schema={"not": {"pattern": r"(^|\.)(json|part)$"}},
         ),
     ] = "dump"
 
