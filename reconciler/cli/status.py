@@ -47,7 +47,7 @@ def _print(now: Status) -> None:
         colour = {"True": "green", "False": "red", "Unknown": "yellow"}[condition.status]
         text = click.style(f"{condition.type:<10} {condition.status:<8}", fg=colour)
         click.echo(f"{text} {condition.message}")
-    for note in now.notes:
+    for note in sorted(now.notes, key=lambda note: ("error", "warning", "info").index(note.severity)):
         click.secho(
             f"{note.severity}: {safe(note.subject)}: {safe(note.message)}",
             fg="red" if note.severity == "error" else None,

@@ -39,6 +39,13 @@ def test_a_destination_that_cannot_be_looked_at(applied: Place) -> None:
     assert ran.out.count("unknown, so nothing is done there") == 1
 
 
+def test_errors_come_before_what_is_only_good_to_know(applied: Place) -> None:
+    applied.write("copies/local/foreign.txt", "not ours")
+    (applied.root / "config.ini").unlink()
+    lines = applied.run("status").out.splitlines()
+    assert [line.partition(":")[0] for line in lines[3:5]] == ["error", "info"]
+
+
 def test_markdown_is_what_apply_commits(place: Place) -> None:
     place.into_git()
     place.run("apply")
