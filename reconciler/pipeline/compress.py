@@ -5,6 +5,7 @@ Used by transfer and restore.
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
 from typing import Protocol
@@ -19,8 +20,9 @@ else:
 
 ZSTD_LEVEL = 3
 GZIP_LEVEL = 6
-WORKERS = 2
-"""Threads that zstd compresses with. The frame is the same whatever their number."""
+FAST_LEVEL = 4
+"""Up to this level zstd keeps pace with the disk in the one thread that it has here anyway."""
+MOST_WORKERS = 4
 
 _WINDOW_LOG_MAX = 27  # 128 MiB: what the zstd program accepts without --long
 _GZIP = 31  # zlib's wbits for a gzip header and trailer
@@ -52,13 +54,26 @@ def compressor(compression: Compression) -> Compressor:
                 options={
                     zstd.CompressionParameter.compression_level: compression.level or ZSTD_LEVEL,
                     zstd.CompressionParameter.checksum_flag: 1,
-                    zstd.CompressionParameter.nb_workers: WORKERS,
+                    zstd.CompressionParameter.nb_workers: workers(
+                        compression.level or ZSTD_LEVEL, len(os.sched_getaffinity(0))
+                    ),
                 }
             )
         case "gzip":
             return zlib.compressobj(compression.level or GZIP_LEVEL, zlib.DEFLATED, _GZIP)
         case "none":
             return _Plain()
+
+
+def workers(level: int, processors: int) -> int:
+    """Threads that zstd adds; 0 for none.
+
+    They cost a third more processor time. On two processors at a low level that is taken from tar, hashing and writing,
+    which run at the same time: measured on 1 GiB of mixed files, none made the whole backup a fifth faster.
+    """
+    if processors <= 2 and level <= FAST_LEVEL:
+        return 0
+    return min(processors, MOST_WORKERS)
 
 
 class Decompressor:
