@@ -53,9 +53,9 @@ class Session(NamedTuple):
         """Every destination, listed now; targets are not looked at."""
         return observe.destinations(self.fleet, self.world, self._seen())
 
-    def observe(self) -> Observation:
-        """Every destination and every target, as they are now."""
-        return observe.everything(self.fleet, self.world, self._seen(), self.now)
+    def observe(self, before: Observation | None = None) -> Observation:
+        """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
+        return observe.everything(self.fleet, self.world, self._seen(), self.now, before)
 
     def plan(
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()
@@ -66,7 +66,7 @@ class Session(NamedTuple):
     def apply(self, todo: Plan, seen: Observation, progress: Progress) -> Applied:
         """Carry the plan out, look again, and report. The report always lands, and its failure hides nothing."""
         outcomes = tuple(run(todo, self.fleet, self.world, progress))
-        after = self.observe() if outcomes else seen
+        after = self.observe(seen) if outcomes else seen
         rest = plan.make(self.fleet, after, self.now)
         status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
         commit, why = self._publish(status)

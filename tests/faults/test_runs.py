@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,27 @@ def test_ctrl_c_leaves_nothing_half_made(project: Project, s3_server: S3Server, 
     disk, cloud = Folder(project.folder / "disk"), Bucket(s3_server, project.env["BUCKET"])
     assert set(disk.sizes()) == set(cloud.sizes()) == {".reconciler.json"}
     assert s3_server.open_uploads(project.env["BUCKET"]) == []
+
+
+def test_ctrl_c_does_not_wait_for_a_destination_that_does_not_answer(project: Project, source: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        project.env |= {"S3_KEY": "somebody", "S3_SECRET": "something"}
+        options = {
+            "endpoint_url": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "key": {"fromEnv": "S3_KEY"},
+            "secret": {"fromEnv": "S3_SECRET"},
+        }
+        target = {"name": "shop", "kind": "path", "path": str(source)}
+        cloud = destination("cloud", "s3://bucket/backups", options=options)
+        project.write(policy(), cloud, backup("shop", [target], ["cloud"]))
+        child = project.start("apply", RECONCILER_NOW=NOW)
+        silent.settimeout(30)
+        asking, _ = silent.accept()
+        with asking:
+            os.killpg(child.pid, signal.SIGINT)
+            _, err = child.communicate(timeout=15)
+    assert child.returncode == 130, err
+    assert "Traceback" not in err
 
 
 def test_a_second_apply_is_refused_and_the_first_is_not_disturbed(

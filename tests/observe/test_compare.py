@@ -5,10 +5,10 @@ import msgspec
 from reconciler.errors import SecretError
 from reconciler.model import Copy, Destination, Listing
 from reconciler.naming import manifest_key
-from reconciler.observe import destinations
+from reconciler.observe import destinations, everything
 from reconciler.ports import Store
 from tests.faults.ports import Fault, FaultyStore, Site, Switch
-from tests.faults.world import KEY, OLDER, Places
+from tests.faults.world import KEY, NOW, OLDER, Places
 
 PLAIN = b"some bytes of a source " * 100
 
@@ -106,3 +106,14 @@ def test_a_destination_that_cannot_be_opened_is_unknown() -> None:
     found = observed(places)
     assert found["b"].unknown == "environment variable KEY is not set"
     assert len(found["a"].copies) == 2
+
+
+def test_what_was_unknown_before_is_not_waited_for_again() -> None:
+    places = three()
+    switch = Switch(Site("b", "list", "", 0), Fault("unreachable"))
+    places.stores["b"] = FaultyStore(places.stores["b"], "b", switch)
+    first = everything(places.fleet, places.world, {}, NOW)
+    again = everything(places.fleet, places.world, {}, NOW, first)
+    assert again.listings == first.listings
+    assert [site.method for site in switch.sites] == ["list"]
+    assert everything(places.fleet, places.world, {}, NOW).listings["b"].unknown == ""
