@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
 import msgspec
@@ -227,6 +227,10 @@ class Host(msgspec.Struct, frozen=True):
     base: Path
 
 
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
+"""For a sink that need not make again what is gone."""
+
+
 class Sink(Protocol):
     """Where a restore goes. ``check`` → ``receive`` → ``commit``; ``abort`` after any failure.
 
@@ -262,8 +266,8 @@ class TargetKind(Protocol):
     def open(self, host: Host) -> Source:
         """Begin to read it. Raises SourceError or EngineError."""
 
-    def sink(self, host: Host) -> Sink:
-        """Where a restore goes by default: to where the data came from."""
+    def sink(self, host: Host, facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
+        """Where a restore goes by default: to where the data came from. ``facts`` are the manifest's."""
 
     def restore_command(self, key: str) -> str:
         """The one-liner that restores the decompressed bytes on stdin by hand, such as ``tar -x -C DIR``."""

@@ -25,14 +25,14 @@ def find_sink(to: str | None, manifest: Manifest, fleet: Fleet, host: Host) -> S
     if to == "-":
         return StdoutSink()
     if to is None:
-        return _origin(manifest, fleet).sink(host)
+        return _origin(manifest, fleet).sink(host, manifest.facts)
     form, _, name = to.partition(":")
     match form:
         case "path" if name:
             return _path(Path(name).absolute(), manifest)
         case "volume" if name:
             _insist(manifest, _TREES, "a volume holds a tree of files")
-            return cast(Sink, registry.find("targets", "volume").sink_for(name, host))
+            return cast(Sink, registry.find("targets", "volume").sink_for(name, host, manifest.facts))
         case "image" if not name:
             _insist(manifest, ("image",), "image: loads what docker save wrote")
             return cast(Sink, registry.find("targets", "image").sink(host))

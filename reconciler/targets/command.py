@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader
 from typing import Annotated, ClassVar, cast
 
@@ -13,7 +13,7 @@ from msgspec import Meta
 from reconciler.errors import Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
-from reconciler.ports import Host, Sink, Source
+from reconciler.ports import NO_FACTS, Host, Sink, Source
 from reconciler.tail import Tail
 
 Script = Annotated[str, Meta(pattern=r"\S")]
@@ -83,7 +83,7 @@ class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
             return host.engine().run(self.container, _argv(self.backup), self.user or "")
         return LocalCommand(_argv(self.backup))
 
-    def sink(self, host: Host) -> Sink:
+    def sink(self, host: Host, _facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go to the stdin of the restore command, where the backup came from."""
         return sink_for(self, self.container, host)
 

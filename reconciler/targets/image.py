@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from msgspec import Meta
@@ -12,7 +12,7 @@ from msgspec import Meta
 from reconciler.errors import SourceError
 from reconciler.model import Probe, SourceReport, Target, TargetId
 from reconciler.pipeline.checked import CheckedTar
-from reconciler.ports import Engine, Host, Image, Sink, Source
+from reconciler.ports import NO_FACTS, Engine, Host, Image, Sink, Source
 
 
 class ImageTarget(Target, frozen=True, kw_only=True, tag="image"):
@@ -61,7 +61,7 @@ class ImageTarget(Target, frozen=True, kw_only=True, tag="image"):
 
         return CheckedTar(engine.save_image(self.image), complete)
 
-    def sink(self, host: Host) -> Sink:
+    def sink(self, host: Host, _facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go to the Engine."""
         return sink(host)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -13,7 +14,7 @@ from msgspec import Meta
 from reconciler.model import Probe, Target
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
-from reconciler.ports import Host, Sink, Source
+from reconciler.ports import NO_FACTS, Host, Sink, Source
 
 
 class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
@@ -65,7 +66,7 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
         """Begin to archive it. Raises SourceError."""
         return TreeSource(self._place(host), self.exclude)
 
-    def sink(self, host: Host) -> Sink:
+    def sink(self, host: Host, _facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go to where the data came from."""
         return TreeSink(self._place(host))
 

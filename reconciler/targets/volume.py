@@ -9,7 +9,6 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -20,7 +19,7 @@ from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.extract import TreeSink, holds_data
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.ports import Engine, Host, Sink, Source, Volume
+from reconciler.ports import NO_FACTS, Engine, Host, Sink, Source, Volume
 
 HOLDS_IT = ("running", "paused", "restarting")
 """States of a container in which it uses its volumes."""
@@ -78,9 +77,9 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
             lambda report: SourceReport(report.files, report.warnings, facts),
         )
 
-    def sink(self, host: Host) -> Sink:
-        """Restores go to the volume itself."""
-        return sink_for(self.volume, host)
+    def sink(self, host: Host, facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
+        """Restores go to the volume itself; a missing one is made as ``facts`` say it was."""
+        return sink_for(self.volume, host, facts)
 
     def restore_command(self, key: str) -> str:  # noqa: ARG002 - a port's signature
         """By hand: unpack into the volume's folder on the Engine's machine."""
@@ -88,7 +87,7 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
         return f"tar -x -p --xattrs --xattrs-include='*' --acls --numeric-owner -C {folder}"
 
 
-def sink_for(name: str, host: Host, facts: Mapping[str, str] = MappingProxyType({})) -> Sink:
+def sink_for(name: str, host: Host, facts: Mapping[str, str] = NO_FACTS) -> Sink:
     """Where a restore to the volume ``name`` goes; a missing one is made as ``facts`` of the manifest say it was.
 
     Raises EngineError.
