@@ -52,14 +52,24 @@ class Site(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What happens at a site: instead of the call, or ``after`` it took effect; once, or from then on (``lasting``)."""
+    """What happens at a site: instead of the call, or ``after`` it took effect; once, or from then on (``lasting``).
+
+    With ``dies`` the process is killed at that many calls to the same port later: while it cleans up.
+    """
 
     kind: Kind
     after: bool = False
     lasting: bool = False
+    dies: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind}{' after' if self.after else ''}{' lasting' if self.lasting else ''}"
+        words = [
+            self.kind,
+            "after" * self.after,
+            "lasting" * self.lasting,
+            f"dies {self.dies}" * bool(self.dies),
+        ]
+        return " ".join(filter(None, words))
 
 
 class Switch:
@@ -71,6 +81,7 @@ class Switch:
         self.sites: list[Site] = []
         self.tripped = False
         self._dead = False
+        self._since = 0
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._writers: list[Writer] = []
@@ -114,10 +125,18 @@ class Switch:
             site = Site(*name, self._counts[name])
             self._counts[name] += 1
             self.sites.append(site)
+            self._die_later(port)
             first = site == self.site
             again = self.tripped and self.fault is not None and self.fault.lasting and self._lasts(site)
             self.tripped = self.tripped or first
             return first or again
+
+    def _die_later(self, port: str) -> None:
+        if self.tripped and self.site and self.fault and self.fault.dies and port == self.site.port:
+            self._since += 1
+            if self._since == self.fault.dies:
+                self._dead = True
+                raise Killed
 
     def _lasts(self, site: Site) -> bool:
         """Whether a lasting fault holds for this later call."""
