@@ -10,13 +10,13 @@ from reconciler import manifests
 from reconciler.apply import run
 from reconciler.errors import SourceError
 from reconciler.model import Create, Outcome, Plan, SourceReport
-from reconciler.naming import manifest_key
+from reconciler.naming import intent_key, manifest_key
 from reconciler.pipeline.compress import Decompressor
 from reconciler.ports import Host, Source
 from reconciler.targets.path import PathTarget
 from tests.faults.bench import Silent
-from tests.faults.ports import Fault, FaultyStore, Site, Switch
-from tests.faults.world import KEY, NOW, SHOP, Places
+from tests.faults.ports import Fault, FaultyStore, Killed, Site, Switch
+from tests.faults.world import KEY, NODE, NOW, SHOP, Places
 
 PIECES = [random.Random(number).randbytes(1 << 20) for number in range(4)]
 
@@ -148,3 +148,20 @@ def test_an_error_never_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     (outcome,) = run(Plan(NOW, (action,)), world.fleet, world.world, Silent())
     assert "[secret]" in outcome.error
     assert "hunter22" not in outcome.error
+
+
+@pytest.mark.parametrize("calls", range(1, 6))
+def test_what_a_failed_upload_leaves_is_on_record_until_it_is_gone(calls: int) -> None:
+    """The run is killed while it clears up after a commit whose answer was lost."""
+    world = places()
+    switch = Switch(Site("a", "commit", KEY, 0), Fault("error", after=True, dies=calls))
+    world.stores["a"] = FaultyStore(world.stores["a"], "a", switch)
+    try:
+        create(world)
+    except Killed:
+        here = world.content["a"]
+        assert manifest_key(KEY) not in here
+        assert KEY not in here or intent_key(NODE, KEY) in here
+    else:
+        assert calls == 5  # it had cleared up in four calls
+        assert world.content["a"] == {}
