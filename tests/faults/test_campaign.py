@@ -48,7 +48,7 @@ FAULTS = (
     Fault("error", after=True, dies=3),
     Fault("error", dies=2),
 )
-EACH = len(FAULTS) if os.environ.get("CAMPAIGN") == "all" else 2
+EACH = len(FAULTS) if os.environ.get("CAMPAIGN") == "all" else 4
 """How many faults each site gets."""
 MINUTE = timedelta(minutes=1)
 
