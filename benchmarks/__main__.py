@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 from benchmarks import plan
 from benchmarks.measure import Contest, Run, compare, run
@@ -66,7 +67,7 @@ def first_time(root: Path, tree: Path) -> Path:
     return folder
 
 
-def backups(root: Path, tree: Path, log: Path) -> dict[str, Run]:
+def backups(root: Path, tree: Path, log: Path) -> dict[str, list[Run]]:
     """First backups of the whole tree, each to an empty place on the same disk."""
     shell, restic, borg = (root / name for name in ("shell", "restic", "borg"))
     pipeline = (
@@ -92,11 +93,20 @@ def backups(root: Path, tree: Path, log: Path) -> dict[str, Run]:
                 lambda: first_time(root, tree),
                 [*RECONCILER, "apply", str(specs(root, tree))],
                 {},
+                tree,
             ),
-            Contest("tar|zstd|tee|sha256sum", fresh_shell, ["bash", "-o", "pipefail", "-c", pipeline], {}),
-            Contest("restic", fresh_restic, ["restic", "-r", str(restic), "backup", str(tree)], PASSWORDS),
             Contest(
-                "borg", fresh_borg, ["borg", "create", "-C", "zstd,3", f"{borg}::one", str(tree)], PASSWORDS
+                "tar|zstd|tee|sha256sum", fresh_shell, ["bash", "-o", "pipefail", "-c", pipeline], {}, tree
+            ),
+            Contest(
+                "restic", fresh_restic, ["restic", "-r", str(restic), "backup", str(tree)], PASSWORDS, tree
+            ),
+            Contest(
+                "borg",
+                fresh_borg,
+                ["borg", "create", "-C", "zstd,3", f"{borg}::one", str(tree)],
+                PASSWORDS,
+                tree,
             ),
         ],
         ROUNDS,
@@ -104,9 +114,10 @@ def backups(root: Path, tree: Path, log: Path) -> dict[str, Run]:
     )
 
 
-def restores(root: Path, tree: Path, log: Path) -> dict[str, Run]:
+def restores(root: Path, tree: Path, log: Path) -> dict[str, list[Run]]:
     """Restores of what ``backups`` made, each into an empty folder on the same disk."""
     out = {name: root / f"out-{name}" for name in ("ours", "shell", "restic", "borg")}
+    kept = {name: root / name for name in out} | {"shell": root / "ours"}
     artifact = next((root / "ours").glob("*/*.tar.zst"))
     by_hand = f"mkdir {out['shell']} && zstd -q -d -c {artifact} | tar -x -C {out['shell']}"
     to = ["--specs", str(specs(root, tree)), "--to", f"path:{out['ours']}"]
@@ -128,7 +139,7 @@ def restores(root: Path, tree: Path, log: Path) -> dict[str, Run]:
             "borg": ["bash", "-c", borg],
         }
         titles = {"ours": "reconciler", "shell": "zstd -d | tar x", "restic": "restic", "borg": "borg"}
-        return Contest(titles[name], lambda: clear(out[name]), commands[name], PASSWORDS)
+        return Contest(titles[name], lambda: clear(out[name]), commands[name], PASSWORDS, kept[name])
 
     try:
         return compare([fresh(name) for name in out], ROUNDS, log)
@@ -147,14 +158,15 @@ def memory(root: Path, sizes: tuple[int, ...], log: Path) -> dict[int, Run]:
     return results
 
 
-def show(title: str, results: dict[str, Run]) -> None:
-    """A table with the ratio of our time to each peer's."""
-    ours = results["reconciler"].seconds
+def show(title: str, results: dict[str, list[Run]]) -> None:
+    """A table of medians; the ratio of our time to a peer's is taken round by round."""
+    ours = results["reconciler"]
     print(f"\n{title:<26} {'seconds':>8} {'ours/this':>10} {'peak MiB':>9}")
-    for name, result in results.items():
-        print(
-            f"{name:<26} {result.seconds:>8.2f} {ours / result.seconds:>10.2f} {result.memory / (1 << 20):>9.0f}"
-        )
+    for name, runs in results.items():
+        seconds = median(run.seconds for run in runs)
+        ratio = median(mine.seconds / theirs.seconds for mine, theirs in zip(ours, runs, strict=True))
+        memory = max(run.memory for run in runs) / (1 << 20)
+        print(f"{name:<26} {seconds:>8.2f} {ratio:>10.2f} {memory:>9.0f}")
 
 
 def main() -> None:

@@ -19,7 +19,15 @@ from croniter import CroniterBadDateError, CroniterError, croniter
 
 from reconciler.model.fleet import Tier
 
-_ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 # Any leap year does: only whether and how densely an expression fires is read from it.
 _FIXED = datetime(2024, 1, 1)  # noqa: DTZ001
 _DENSITY_SAMPLE = 400  # more than a year of a daily schedule
@@ -39,6 +47,7 @@ def parse(expression: str, zone: str) -> Schedule:
     if text.startswith("@"):
         if text not in _ALIASES:
             raise ValueError(f"{text!r} is no schedule; use one of {', '.join(_ALIASES)} or five cron fields")
+        text = _ALIASES[text]
     else:
         _check_fields(text)
     _zone(zone)

@@ -5,31 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from typing import TYPE_CHECKING
 
 from reconciler.cli.show import show_outcome
 from reconciler.model import Action, Create, Outcome, Replicate
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
-def _columns() -> tuple[ProgressColumn, ...]:
-    return (
+
+def _progress() -> Progress:
+    """A bar on stderr; rich is loaded only where there is a terminal to draw on."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 class Bars:
@@ -53,7 +57,7 @@ class Bars:
     def begin(self, text: str, total: int) -> None:
         """Show a bar; a total of 0 bytes is one that is not known."""
         if self._shown:
-            bar = Progress(*_columns(), console=Console(stderr=True), transient=True)
+            bar = _progress()
             self._bar = bar, bar.add_task(text, total=total or None)
             bar.start()
 

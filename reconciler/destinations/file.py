@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from reconciler.adapters.direct import DirectWriter
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, printable, reason
 from reconciler.errors import StoreError
 from reconciler.model import Destination
@@ -24,8 +25,6 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 PLAIN = (
     os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 )  # never through a link; never wait for the other end of a FIFO
-WRITEBACK = 16 << 20
-"""Bytes after which the kernel is told to begin writing them out, so that the final fsync has little left to do."""
 
 
 class Options(SpecModel, frozen=True, kw_only=True, rename=None):
@@ -198,21 +197,17 @@ class FileWriter(BaseWriter):
         self._folder = folder
         self._name = name
         self._file = file
-        self._handed_over = 0
+        self._data = DirectWriter(file)
 
     def _append(self, data: bytes) -> None:
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._file, view) :]
-            if self.size - self._handed_over >= WRITEBACK:
-                os.posix_fadvise(self._file, self._handed_over, WRITEBACK, os.POSIX_FADV_DONTNEED)
-                self._handed_over += WRITEBACK
+            self._data.write(data)
         except OSError as error:
             raise self.place.os_error("write", self.key, error) from error
 
     def _publish(self) -> None:
         try:
+            self._data.finish()
             os.fsync(self._file)
             if (size := os.fstat(self._file).st_size) != self.size:
                 raise self.place.wrong_size(self.key, size, self.size)

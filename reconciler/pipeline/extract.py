@@ -23,7 +23,14 @@ from reconciler.tail import Tail
 
 log = logging.getLogger(__name__)
 
-_OPTIONS = ("--extract", "--file=-", "--acls", "--numeric-owner", "--same-permissions")
+_OPTIONS = (
+    "--extract",
+    "--file=-",
+    "--blocking-factor=512",
+    "--acls",
+    "--numeric-owner",
+    "--same-permissions",
+)
 _AS_ROOT = ("--same-owner", "--xattrs", "--xattrs-include=*")
 _AS_USER = ("--no-same-owner", "--xattrs", "--xattrs-include=user.*")
 _QUIET = ("--delay-directory-restore", "--sparse", "--warning=no-timestamp", "--quoting-style=escape")

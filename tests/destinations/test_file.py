@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters import direct
 from reconciler.errors import Missing, StoreError, Unreachable
 from reconciler.ports import Store
 from tests.contracts.places import destination, keys, opened, read, write
@@ -172,9 +173,9 @@ def test_a_read_only_disk(root: Path, store: Store, mount: Mount) -> None:
 
 def test_a_file_that_lost_bytes_is_not_published(root: Path, store: Store) -> None:
     writer = store.create("daily/x")
-    writer.write(b"12345")
+    writer.write(bytes(direct.SIZE))
     os.truncate(root / "daily" / "x.part", 3)
-    with pytest.raises(StoreError, match="5 bytes were written, 3 are there"):
+    with pytest.raises(StoreError, match=f"{direct.SIZE} bytes were written, 3 are there"):
         writer.commit()
     writer.discard()
     assert keys(store) == []

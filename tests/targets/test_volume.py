@@ -125,7 +125,12 @@ def test_a_container_started_afterwards_sees_the_restored_data(
     """One made before the restore too: the folder was swapped below it."""
     data, _ = read(VolumeTarget(name="a", volume=NAME).open(host))
     volumes = {NAME: {"bind": "/v", "mode": "rw"}}
-    sees = ["grep", "-qx", "old", "/v/data"]  # told by its exit code: the Engine may hand out logs before they are whole
+    sees = [
+        "grep",
+        "-qx",
+        "old",
+        "/v/data",
+    ]  # told by its exit code: the Engine may hand out logs before they are whole
     older = client.containers.create("busybox:test", sees, volumes=volumes, network_mode="none")
     (root / "data").write_text("newer")
     restore(data, NAME, host)
