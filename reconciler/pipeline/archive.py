@@ -23,11 +23,16 @@ MOST_WARNINGS = 20
 MOST_LINE = 500
 """Bytes of one message of tar that are kept: a path may have 4,095."""
 
+RECORD = 10_240
+"""An archive ends on a multiple of this, as ``tar -x`` reads it: whatever unpacks one would stop before longer padding, and
+kill the ``zstd`` that feeds it.
+"""
+
 _OPTIONS = (
     "--create",
     "--file=-",
     "--format=posix",
-    "--blocking-factor=128",  # 64 KiB a write: half the system calls of the default, little padding
+    "--blocking-factor=128",  # 64 KiB a write: a fraction of the system calls of the default
     "--sparse",
     "--hole-detection=seek",
     "--xattrs",
@@ -75,10 +80,17 @@ class TreeSource:
         self._drain = Drain(self._tar.stderr, self._messages.take)
 
     def chunks(self) -> Iterator[bytes]:
-        """The archive in pieces of 1 MiB. Raises SourceError where tar writes no tar."""
+        """The archive in pieces of 1 MiB, padded as tar pads by default. Raises SourceError where tar writes no tar."""
+        passed = 0
         while chunk := self._stdout.read(CHUNK):
             self._check.feed(chunk)
-            yield chunk
+            if self._check.end is None:
+                yield chunk
+            elif passed < self._check.end:
+                yield chunk[: self._check.end - passed]
+            passed += len(chunk)
+        if self._check.end is not None:
+            yield bytes(-self._check.end % RECORD)
 
     def finish(self) -> SourceReport:
         """The verdict, after the last chunk. Raises SourceError unless everything that is there was read."""

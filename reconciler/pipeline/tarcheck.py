@@ -28,6 +28,9 @@ class TarCheck:
 
     def __init__(self) -> None:
         self.members = 0
+        self.end: int | None = None
+        """Offset in bytes behind the two zero blocks, once they came."""
+        self._fed = 0
         self._held = b""  # the beginning of a block, or of a pax body, that did not fit into the last chunk
         self._skip = 0  # bytes of content and padding still to pass
         self._pax = 0  # size of the pax body that comes next, padding excluded
@@ -43,6 +46,7 @@ class TarCheck:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes, any number of them. Raises SourceError where they are no tar."""
+        self._fed += len(data)
         if self._held:
             data, self._held = self._held + data, b""
         at, end = 0, len(data)
@@ -58,6 +62,8 @@ class TarCheck:
                 return
             self._take(data[at : at + need])
             at += need
+        if self._zeros == 2 and self.end is None:
+            self.end = self._fed - (end - at)
         if data.count(0, at) != end - at:
             raise SourceError("the archive goes on after its end: what was read is no sound tar")
 

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import socket
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from reconciler.errors import SourceError
 from reconciler.model import SourceReport
 from reconciler.pipeline.archive import MOST_WARNINGS, Messages, TreeSource
+from reconciler.pipeline.tarcheck import TarCheck
 from tests.trees import build_nasty_tree, snapshot
 
 
@@ -248,3 +250,26 @@ def test_other_messages_are_grave(message: str) -> None:
     messages = Messages()
     messages.take(f"tar: {message}\n".encode())
     assert list(messages.grave) == [message]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000, 7_168, 60_000, 62_464, 64_000, 3_000_000])
+def test_an_archive_is_padded_as_tar_pads_so_that_a_pipe_by_hand_ends_well(tmp_path: Path, size: int) -> None:
+    """More padding than a record of tar's would be left unread, and end the program that feeds tar with SIGPIPE."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(bytes(size))
+    source = TreeSource(tree)
+    data = b"".join(source.chunks())
+    source.finish()
+    source.close()
+    plain = subprocess.run(
+        ["tar", "--create", "--format=posix", "--file=-", "--sparse", f"--directory={tree}", "."],
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    assert len(data) % 10_240 == 0
+    assert len(data) - len(plain) in range(-10_240, 10_241)
+    check = TarCheck()
+    check.feed(data)
+    assert check.end is not None
+    assert len(data) - check.end < 10_240
