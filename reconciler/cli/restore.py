@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from reconciler.cli.output import PATH, output_option, print_json, size_text, ti
     "--at",
     "at_text",
     metavar="TIME",
-    help="The newest artifact at or before this time (default: the newest).",
+    help="The newest artifact at or before this time, or within this minute (default: the newest).",
 )
 @click.option(
     "--from",
@@ -51,19 +52,20 @@ def restore(  # noqa: PLR0913 - one for each option
       reconciler restore shop/dump --to - | pg_restore --list
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
-    from reconciler.adapters.clock import parse
     from reconciler.cli.progress import bars
-    from reconciler.restore import choose, read_manifest
+    from reconciler.restore import choose, read_manifest, unseen
     from reconciler.restore import restore as bring_back
     from reconciler.restore.sinks import find_sink
     from reconciler.retention import SKEW
 
     with loop.session(path) as session:
-        at: datetime = parse(at_text) if at_text else session.now + SKEW
+        at = _moment(at_text) if at_text else session.now + SKEW
         fleet, world = session.fleet, session.world
-        choice = choose(
-            fleet, session.listings(), target, at, _known(source, [item.name for item in fleet.destinations])
-        )
+        place = _known(source, [item.name for item in fleet.destinations])
+        listings = session.listings()
+        warnings = () if source else unseen(listings)
+        _warn(warnings)
+        choice = choose(fleet, listings, target, at, place)
         manifest = read_manifest(choice, fleet, world)
         sink = find_sink(to, manifest, fleet, world.host)
         sink.check(overwrite=overwrite)
@@ -71,15 +73,29 @@ def restore(  # noqa: PLR0913 - one for each option
             progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
             done = bring_back(choice, sink, fleet, world, progress.advanced)
             progress.end()
-    for warning in done.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    _warn(done.warnings)
     if output == "json":
-        print_json({"manifest": done.manifest, "from": done.destination, "warnings": done.warnings})
+        print_json(
+            {"manifest": done.manifest, "from": done.destination, "warnings": warnings + done.warnings}
+        )
     else:
         when, size = time_text(choice.artifact.time), size_text(done.manifest.source_size)
         click.echo(
             f"restored {choice.artifact.target} of {when} ({size}) from {done.destination}", err=to == "-"
         )
+
+
+def _moment(text: str) -> datetime:
+    """The time that ``text`` means; without seconds, as `list` prints it, the end of that minute. Raises ReconcilerError."""
+    from reconciler.adapters.clock import parse
+
+    to_the_minute = re.search(r"[T ]\d\d:\d\d(Z|[+-]\d\d:?\d\d)?$", text)
+    return parse(text) + timedelta(seconds=59 if to_the_minute else 0)
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
 def _known(source: str, names: list[str]) -> str:

@@ -48,8 +48,8 @@ class TreeSink:
     def __init__(self, destination: Path) -> None:
         self.place = Path(os.path.realpath(destination))
         stem = os.fsdecode(os.fsencode(self.place.name)[:_LONGEST_NAME])
-        self._staging = self.place.with_name(f".{stem}.restoring-new")
-        self._old = self.place.with_name(f".{stem}.restoring-old")
+        self._staging = self.place.parent / f".{stem}.restoring-new"
+        self._old = self.place.parent / f".{stem}.restoring-old"
         self._check = TarCheck()
 
     def check(self, overwrite: bool) -> None:

@@ -23,6 +23,7 @@ def choose(
     fleet: Fleet, listings: Mapping[str, Listing], name: str, at: datetime, source: str = ""
 ) -> Choice:
     """The newest artifact of ``name`` (``SERVICE`` or ``SERVICE/TYPE``) made at or before ``at``. Raises Refused."""
+    _insist_known(listings, source)
     target = find_target(listings, name)
     found = [
         (place, copy)
@@ -43,6 +44,20 @@ def choose(
         key=lambda item: (bool(item[1].broken), item[0] not in local, item[0]),
     )
     return Choice(copies[0][1].artifact, tuple(copies))
+
+
+def _insist_known(listings: Mapping[str, Listing], source: str) -> None:
+    if source and (why := listings[source].unknown):
+        raise Refused(f"{source} cannot be looked at: {why}")
+
+
+def unseen(listings: Mapping[str, Listing]) -> tuple[str, ...]:
+    """A warning for each destination that cannot be looked at: what is chosen may not be the newest that there is."""
+    return tuple(
+        f"{name} cannot be looked at, and may hold a newer copy: {listing.unknown}"
+        for name, listing in listings.items()
+        if listing.unknown
+    )
 
 
 def _local(destination: Destination) -> bool:

@@ -29,7 +29,7 @@ def find_sink(to: str | None, manifest: Manifest, fleet: Fleet, host: Host) -> S
     form, _, name = to.partition(":")
     match form:
         case "path" if name:
-            return _path(Path(name).absolute(), manifest)
+            return _path(_place(name), manifest)
         case "volume" if name:
             _insist(manifest, _TREES, "a volume holds a tree of files")
             return cast(Sink, registry.find("targets", "volume").sink_for(name, host, manifest.facts))
@@ -65,6 +65,14 @@ def _origin(manifest: Manifest, fleet: Fleet) -> TargetKind:
             f"{wanted} is of kind {found[0].kind} now, and {manifest.key} of kind {manifest.kind}; say --to {_FORMS}"
         )
     return cast(TargetKind, found[0])
+
+
+def _place(name: str) -> Path:
+    """The path that ``name`` means; no shell has seen its ``~``, which stands behind ``path:``."""
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError:
+        raise Refused(f"--to path:{name} names the home of a user that does not exist") from None
 
 
 def _path(place: Path, manifest: Manifest) -> Sink:

@@ -79,6 +79,35 @@ def test_at_a_time(applied: Place) -> None:
     assert "the oldest is 2026-01-20T031000Z" in ran.err
 
 
+def test_a_time_as_list_prints_it_means_that_minute(applied: Place) -> None:
+    applied.now = "2026-01-21T03:10:44Z"
+    applied.write("wiki/home.txt", "a day later\n")
+    applied.run("apply")
+    for number, text in enumerate(("2026-01-21 03:10Z", "2026-01-21T03:10", "2026-01-21T04:10+01:00")):
+        applied.run("restore", "wiki", "--to", f"path:{number}", "--at", text)
+        assert (applied.root / f"{number}/home.txt").read_text() == "a day later\n"
+    applied.run("restore", "wiki", "--to", "path:before", "--at", "2026-01-21T03:10:00Z")
+    assert (applied.root / "before/home.txt").read_text() == "hello\n"
+
+
+def test_a_destination_that_may_hold_a_newer_copy_is_told(applied: Place) -> None:
+    (applied.root / "copies/offsite").rename(applied.root / "unplugged")
+    ran = applied.process("restore", "wiki", "--to", "path:new", "--output", "json")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: offsite cannot be looked at, and may hold a newer copy: ")
+    assert ran.json["warnings"] == [ran.err.removeprefix("warning: ").rstrip()]
+    assert same(applied.root / "wiki", applied.root / "new")
+    ran = applied.process("restore", "wiki", "--to", "path:newer", "--from", "offsite")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: offsite cannot be looked at: ")
+
+
+def test_the_home_folder(applied: Place) -> None:
+    applied.env["HOME"] = str(applied.root / "home")
+    assert applied.run("restore", "wiki", "--to", "path:~/new").code == 0
+    assert same(applied.root / "wiki", applied.root / "home/new")
+
+
 def test_from_a_destination(applied: Place) -> None:
     assert applied.run("restore", "wiki", "--to", "path:new", "--from", "offsite").out.endswith(
         "from offsite\n"
@@ -122,6 +151,8 @@ def test_nothing_but_rotten_copies_leaves_the_old_data(applied: Place) -> None:
             ["wiki", "--to", "elsewhere"],
             "is none of path:DIR, volume:NAME, image:, container:NAME or - (stdout)",
         ),
+        (["wiki", "--to", "path:/", "--overwrite"], "is a mount point"),
+        (["wiki", "--to", "path:~nobody-of-that-name/new"], "a user that does not exist"),
         (["wiki", "--at", "noon"], "'noon' is not a time"),
         (["wiki", "--specs", "nowhere"], "nowhere"),
         ([], "Missing argument"),
