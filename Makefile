@@ -8,7 +8,7 @@ PARTS := git=git dockerd=docker.io containerd=containerd runc=runc busybox-stati
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup parts lint format test bench campaign kills demo schemas requirements clean
+.PHONY: help setup parts lint format test bench campaign kills demo schemas docs requirements clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22

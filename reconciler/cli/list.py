@@ -68,7 +68,7 @@ def list_(path: Path, output: str, only: str) -> None:
     if output == "json":
         print_json({"copies": [row._asdict() for row in rows], "unknown": unknown})
     else:
-        _print(rows, session.now, only)
+        _print(rows, session.now, only, seen_all=not unknown)
     for name, why in unknown.items():
         click.secho(f"error: destination {name}: {why}", fg="red", err=True)
     if unknown:
@@ -137,9 +137,10 @@ def _verdicts(
     return {verdict.artifact.key: (verdict.keep, verdict.reason) for verdict in judged}
 
 
-def _print(rows: list[Row], now: datetime, only: str) -> None:
+def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None:
     if not rows:
-        click.echo(f"There are no copies{f' of {only}' if only else ''}.")
+        where = "" if seen_all else " where a destination could be looked at"
+        click.echo(f"There are no copies{f' of {only}' if only else ''}{where}.")
         return
     columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "AT", "KEPT")
     cells = (

@@ -66,9 +66,12 @@ def read_text(file: SpecFile) -> str | Problem:
 def _below(path: Path) -> Iterator[SpecFile | Problem]:
     try:
         mode = path.stat().st_mode
+    except FileNotFoundError:
+        yield _problem(path, "no such file or folder")
+        return
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name is impossible"
-        yield _problem(path, f"no such file or folder: {reason}")
+        yield _problem(path, f"cannot be looked at: {reason}")
         return
     if stat.S_ISDIR(mode):
         yield from _in_folder(path)

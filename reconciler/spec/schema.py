@@ -141,7 +141,12 @@ def _without_null(node: Schema) -> Schema:
 
 
 def _discriminator(tag: str) -> Schema:
-    return {"title": "Kind", "description": f"Makes this a {tag}.", "const": tag, "examples": [tag]}
+    return {
+        "title": "Kind",
+        "description": f"Says that this is of kind {tag}.",
+        "const": tag,
+        "examples": [tag],
+    }
 
 
 def _choose_options(destination: Schema, options: dict[str, type[msgspec.Struct]]) -> None:

@@ -51,6 +51,14 @@ def test_a_destination_that_cannot_be_read(applied: Place) -> None:
     assert ran.out.splitlines()[-1].startswith("3 copies, ")
 
 
+def test_where_nothing_can_be_looked_at_nothing_is_claimed(applied: Place) -> None:
+    for name in ("local", "offsite"):
+        (applied.root / "copies" / name).rename(applied.root / name)
+    ran = applied.process("list")
+    assert (ran.code, ran.out) == (1, "There are no copies where a destination could be looked at.\n")
+    assert ran.err.count("error: destination ") == 2
+
+
 def test_json(applied: Place) -> None:
     ran = applied.process("list", "--output", "json")
     assert (ran.code, ran.err) == (0, "")
