@@ -49,6 +49,23 @@ def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     url = block.get("url")
     if isinstance(url, str) and url and (message := complaint(url)):
         yield (*path, "url"), message
+    elif isinstance(url, str) and url.startswith("sftp://"):
+        yield from _host_key(block, path)
+
+
+def _host_key(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """An SFTP server is known by its key and by nothing else."""
+    options = block.get("options", {})
+    if not isinstance(options, dict):
+        return
+    given = [key for key in ("host_key", "known_hosts") if key in options]
+    if not given:
+        yield (
+            (*path, "url"),
+            "sftp:// needs the server's public key: set host_key or known_hosts in options; ssh-keyscan prints it",
+        )
+    elif len(given) == 2:
+        yield (*path, "options", "known_hosts"), "host_key is set too: remove one of them"
 
 
 def _homes(block: dict[str, Any], path: Path) -> Iterator[Finding]:
