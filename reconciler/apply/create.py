@@ -14,13 +14,17 @@ import msgspec
 from reconciler import __version__
 from reconciler.apply.commit import Upload
 from reconciler.apply.result import Result
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, SourceError
 from reconciler.manifests import encode
 from reconciler.model import Backup, Codec, Create, Fleet, Manifest, Plan, SourceReport, Target
 from reconciler.pipeline.compress import compressor
 from reconciler.pipeline.transfer import Transferred, transfer
 from reconciler.ports import Progress, Source, TargetKind, World
 
+_NOTHING = (
+    "the source ended well and gave not a single byte: that is no backup. Of a pipeline, sh sees only the last command fail: "
+    "run the first one alone, or let bash run it with `set -o pipefail`"
+)
 _UNPACK: dict[Codec, str] = {"zstd": "zstd -d -c", "gzip": "gzip -d -c", "none": "cat"}
 
 
@@ -38,6 +42,8 @@ def create(action: Create, plan: Plan, fleet: Fleet, world: World, progress: Pro
             if len(moved.failures) == len(uploads):
                 raise ReconcilerError("every destination failed: " + "; ".join(failures.values()))
             report = source.finish()
+            if not moved.source_size:
+                raise SourceError(_NOTHING)
         whole = {name: upload for name, upload in uploads.items() if name not in moved.failures}
         made = _Made(backup, target, moved, report)
         failures |= _commit(whole, encode(_manifest(action, plan, made, world.clock.now())))

@@ -21,7 +21,7 @@ Argv = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
-    """The stdout of a command, as a database's dump. It counts only when the command ends with exit code 0."""
+    """The stdout of a command, as a database's dump. It counts only if it wrote something and ended with exit code 0."""
 
     default_type: ClassVar[str] = "dump"
 

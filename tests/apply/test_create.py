@@ -13,6 +13,7 @@ from reconciler.model import Create, Outcome, Plan, SourceReport
 from reconciler.naming import intent_key, manifest_key
 from reconciler.pipeline.compress import Decompressor
 from reconciler.ports import Host, Source
+from reconciler.targets.command import CommandTarget
 from reconciler.targets.path import PathTarget
 from tests.faults.bench import Silent
 from tests.faults.ports import Fault, FaultyStore, Killed, Site, Switch
@@ -101,6 +102,12 @@ def test_a_source_that_breaks_at_any_piece_commits_nothing_anywhere(breaks: int)
     world = places(breaks)
     outcome = create(world)
     assert outcome.error in ("the database went away", "the archive has no end")
+    assert world.content == {"a": {}, "b": {}}
+
+
+def test_a_command_that_gives_nothing_at_all_is_no_backup_whatever_its_exit_code() -> None:
+    world = Places("ab", (CommandTarget(name="shop", type="files", backup="false | cat"),))
+    assert "not a single byte" in create(world).error
     assert world.content == {"a": {}, "b": {}}
 
 
