@@ -1,5 +1,6 @@
 """``sftp://``: the pinned host key, logins, and a server's full disk."""
 
+import os
 import stat
 import subprocess
 import time
