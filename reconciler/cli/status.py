@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,15 +48,23 @@ def _print(now: Status) -> None:
         colour = {"True": "green", "False": "red", "Unknown": "yellow"}[condition.status]
         text = click.style(f"{condition.type:<10} {condition.status:<8}", fg=colour)
         click.echo(f"{text} {condition.message}")
-    for note in sorted(now.notes, key=lambda note: ("error", "warning", "info").index(note.severity)):
-        click.secho(
-            f"{note.severity}: {safe(note.subject)}: {safe(note.message)}",
-            fg="red" if note.severity == "error" else None,
-        )
+    for severity, subject, message in _remarks(now):
+        text = f"{severity}: {safe(subject)}: {safe(message)}"
+        click.secho(text, fg="red" if severity == "error" else None)
     places = tuple(destination.name for destination in now.destinations)
     columns = ("TARGET", "STATE", "LAST SUCCESS", "AGE", "NEXT", *places)
     rows = (_row(target, places, now) for target in now.targets)
     print_table(columns, rows, right=("AGE", "NEXT"), fold=places)
+
+
+def _remarks(now: Status) -> Iterator[tuple[str, str, str]]:
+    """What is wrong and what is good to know, the worst first; what a note and a target's problems both say, once."""
+    problems = [("error", target.name, problem) for target in now.targets for problem in target.problems]
+    notes = [(note.severity, note.subject, note.message) for note in now.notes]
+    yield from (note for note in notes if note[0] == "error" and note not in problems)
+    yield from problems
+    for severity in ("warning", "info"):
+        yield from (note for note in notes if note[0] == severity)
 
 
 def _row(target: TargetStatus, places: tuple[str, ...], now: Status) -> tuple[str, ...]:

@@ -24,6 +24,17 @@ def test_never_ran_is_a_failure(place: Place) -> None:
     assert ran.out.count("never") == 3
 
 
+def test_why_a_target_fails(applied: Place) -> None:
+    applied.now = NEXT_DAY
+    for name in ("wiki", "uploads"):
+        (applied.root / name).rename(applied.root / f"no-{name}")
+    assert applied.run("apply").code == 1
+    (applied.root / "no-wiki").rename(applied.root / "wiki")
+    out = applied.run("status").out
+    assert "error: wiki/files: it is overdue: its newest backup is of 2026-01-20 03:10Z\n" in out
+    assert out.count(f"error: shop/uploads: {applied.root}/uploads does not exist\n") == 1
+
+
 def test_overdue(applied: Place) -> None:
     applied.now = "2026-01-23T03:10:00Z"
     ran = applied.run("status")
