@@ -23,6 +23,8 @@ GZIP_LEVEL = 6
 FAST_LEVEL = 4
 """Up to this level zstd keeps pace with the disk in the one thread that it has here anyway."""
 MOST_WORKERS = 4
+JOB = 4 << 20
+"""Bytes that a thread compresses at a time: several of them are in memory for each thread."""
 
 _WINDOW_LOG_MAX = 27  # 128 MiB: what the zstd program accepts without --long
 _GZIP = 31  # zlib's wbits for a gzip header and trailer
@@ -50,19 +52,22 @@ def compressor(compression: Compression) -> Compressor:
     """A new compressor; zstd and gzip write a checksum of the content."""
     match compression.codec:
         case "zstd":
-            return zstd.ZstdCompressor(
-                options={
-                    zstd.CompressionParameter.compression_level: compression.level or ZSTD_LEVEL,
-                    zstd.CompressionParameter.checksum_flag: 1,
-                    zstd.CompressionParameter.nb_workers: workers(
-                        compression.level or ZSTD_LEVEL, len(os.sched_getaffinity(0))
-                    ),
-                }
-            )
+            return _zstd_compressor(compression.level or ZSTD_LEVEL)
         case "gzip":
             return zlib.compressobj(compression.level or GZIP_LEVEL, zlib.DEFLATED, _GZIP)
         case "none":
             return _Plain()
+
+
+def _zstd_compressor(level: int) -> zstd.ZstdCompressor:
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: level,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    if count := workers(level, len(os.sched_getaffinity(0))):
+        options[zstd.CompressionParameter.nb_workers] = count
+        options[zstd.CompressionParameter.job_size] = JOB
+    return zstd.ZstdCompressor(options=options)
 
 
 def workers(level: int, processors: int) -> int:

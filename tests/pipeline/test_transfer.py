@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.errors import Corrupt, SourceError, StoreError
 from reconciler.model import Codec, Compression
-from reconciler.pipeline.compress import Decompressor, compressor
+from reconciler.pipeline.compress import Decompressor, compressor, workers
 from reconciler.pipeline.transfer import transfer
 
 CODECS: tuple[Codec, ...] = ("zstd", "gzip", "none")
@@ -64,6 +64,20 @@ def test_every_destination_gets_the_same_bytes_and_they_unpack_to_the_source(cod
     assert (moved.size, moved.source_size, dict(moved.failures)) == (len(one.data), len(PLAIN), {})
     assert sum(seen) == moved.size
     assert unpacked(bytes(one.data), codec) == PLAIN
+
+
+@pytest.mark.parametrize("level", [1, 5, 19])
+def test_every_level_of_zstd_unpacks_to_the_source(level: int) -> None:
+    kept = Kept()
+    transfer(chunks(), compressor(Compression(level=level)), {"a": kept})
+    assert unpacked(bytes(kept.data), "zstd") == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("level", "processors", "threads"), [(3, 1, 0), (3, 2, 0), (5, 2, 2), (3, 4, 4), (19, 64, 4)]
+)
+def test_zstd_adds_threads_where_they_help(level: int, processors: int, threads: int) -> None:
+    assert workers(level, processors) == threads
 
 
 @pytest.mark.parametrize("after", [0, 1, 1 << 20, 2_500_000])
