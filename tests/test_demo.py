@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 def demo(folder: Path, docker_host: str) -> str:
     """Clone this repository, run its demonstration, and return what it printed."""
-    clone = folder / "clone"
+    clone = folder / "a clone"  # a space in a path is nothing special
     subprocess.run(["git", "clone", "--quiet", REPOSITORY, clone], check=True)
     done = subprocess.run(
         [clone / "scripts/demo", Path(sys.executable).parent],

@@ -10,6 +10,7 @@ from reconciler import registry
 from reconciler.spec.suggest import did_you_mean
 
 _ODD = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+_ODD_IN_FILE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]| $")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
 _WITH_USER = ("sftp", "webdav")
@@ -40,7 +41,9 @@ def complaint(url: str) -> str:
         return f'unknown protocol "{protocol}"{near}; one of {", ".join(known)}'
     if "::" in re.sub(r"\[[0-9A-Fa-f:.]+\]", "", rest):
         return "chained URLs (::) are not supported"
-    if _ODD.search(url):
+    if protocol == "file" and _ODD_IN_FILE.search(url):
+        return "a file URL holds no backslashes or control characters, and no space at its end"
+    if protocol != "file" and _ODD.search(url):
         return "a URL holds no spaces, backslashes or control characters"
     if "?" in rest or "#" in rest:
         return "a destination's URL has no “?” or “#”: settings go to options"
