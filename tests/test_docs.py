@@ -24,7 +24,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-HOUSE = re.compile(r"https?://(?!.*\bexample\.com)\S*(?:pypi|index|mirror)|/tmp/|/work/", re.IGNORECASE)
+HOUSE = re.compile(r"https?://(?!.*\bexample\.com)\S*(?:pypi|index|mirror)|/tmp/", re.IGNORECASE)
 IDENTITY = {
     f"GIT_{who}_{what}": "you@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }

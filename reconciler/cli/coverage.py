@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import output_option, print_json, print_table, size_text, specs_argument
+from reconciler.cli.output import output_option, print_json, print_table, specs_argument
+from reconciler.wording import size_text
 
 if TYPE_CHECKING:
     from reconciler.coverage import Item

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from reconciler.cli.complete import targets
-from reconciler.cli.output import (
-    counted,
-    output_option,
-    print_json,
-    print_table,
-    size_text,
-    span_text,
-    specs_argument,
-    time_text,
-)
+from reconciler.cli.output import output_option, print_json, print_table, span_text, specs_argument
+from reconciler.wording import counted, size_text, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -157,7 +149,7 @@ def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None
     )
     print_table(columns, cells, right=("AGE", "SIZE"), fold=("KEPT",))
     total = size_text(sum(row.size for row in rows))
-    click.echo(f"{counted(len(rows), 'copy', 'copies')}, {total}")
+    click.echo(f"{counted(len(rows), 'copy')}, {total}")
 
 
 def _kept(row: Row) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -78,16 +78,6 @@ def safe(cell: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cell)
 
 
-def size_text(size: int) -> str:
-    """Bytes for people, in powers of 1,024."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
 def span_text(span: timedelta) -> str:
     """How long, in its largest unit; a span below zero has a minus."""
     seconds = int(abs(span).total_seconds())
@@ -96,13 +86,3 @@ def span_text(span: timedelta) -> str:
         if seconds >= length:
             return f"{sign}{seconds // length}{unit}"
     return f"{sign}{seconds // 60}m"
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """``1 file``, ``2 files``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
-
-
-def time_text(moment: datetime) -> str:
-    """A UTC time to the minute."""
-    return f"{moment:%Y-%m-%d %H:%M}Z"

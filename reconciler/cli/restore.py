@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from reconciler.cli.complete import destinations, targets
-from reconciler.cli.output import PATH, output_option, print_json, size_text, time_text
+from reconciler.cli.output import PATH, output_option, print_json
+from reconciler.wording import size_text, time_text
 
 
 @click.command(short_help="Bring a target back, verified first.")

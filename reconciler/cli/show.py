@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from reconciler.cli.output import safe, size_text
+from reconciler.cli.output import safe
 from reconciler.model import Action, Adopt, Create, Note, Outcome, Plan, Prune, Recover, Replicate, Severity
 from reconciler.naming import parse
+from reconciler.wording import size_text
 
 _INDENT = " " * 12
 _COLOUR: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "blue"}

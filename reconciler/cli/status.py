@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import output_option, print_table, safe, span_text, specs_argument, time_text
+from reconciler.cli.output import output_option, print_table, safe, span_text, specs_argument
+from reconciler.wording import time_text
 
 if TYPE_CHECKING:
     from reconciler.model.status import Holding, Status, TargetStatus

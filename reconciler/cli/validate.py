@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import PATH, counted, output_option, print_json
+from reconciler.cli.output import PATH, output_option, print_json
+from reconciler.wording import counted
 
 if TYPE_CHECKING:
     from reconciler.spec import Problem

@@ -21,7 +21,8 @@ from reconciler.model.status import (
     Status,
     TargetStatus,
 )
-from reconciler.report.text import counted, few
+from reconciler.report.text import few
+from reconciler.wording import counted
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _FRUITLESS: tuple[OutcomeState, ...] = ("failed", "skipped")

@@ -15,7 +15,8 @@ from reconciler.model.status import (
     TargetStatus,
     Truth,
 )
-from reconciler.report.text import clean, counted, few
+from reconciler.report.text import clean, few
+from reconciler.wording import counted
 
 Statement = tuple[Truth, str, str]
 """Status, reason, message."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from reconciler.model.status import DestinationStatus, Holding, OutcomeStatus, Status, TargetStatus
 from reconciler.report.markup import escape, section, table
-from reconciler.report.text import counted, few, moment, size
+from reconciler.report.text import few, moment
+from reconciler.wording import counted, size_text
 
 
 def render(status: Status) -> str:
@@ -105,7 +106,7 @@ def _targets(status: Status) -> Iterable[str]:
             target.name,
             target.state if target.state == "good" else f"**{target.state}**",
             moment(target.last_success.time if target.last_success else None),
-            size(target.last_success.size) if target.last_success else "",
+            size_text(target.last_success.size) if target.last_success else "",
             "suspended" if target.state == "suspended" else moment(target.next_run),
             *(_held(target, name) for name in names),
         )
@@ -153,7 +154,7 @@ def _content(item: DestinationStatus) -> tuple[str, str]:
     if item.copies is None or item.size is None:
         return "**unknown**", "?"
     leftovers = f" and {counted(item.leftovers, 'leftover')}" if item.leftovers else ""
-    return f"{item.copies}{leftovers}", size(item.size)
+    return f"{item.copies}{leftovers}", size_text(item.size)
 
 
 def _orphans(status: Status) -> Iterable[str]:
@@ -161,7 +162,7 @@ def _orphans(status: Status) -> Iterable[str]:
         yield "No spec names these any more. Their copies are kept.\n"
     for item in status.orphans:
         where = ", ".join(map(escape, item.destinations))
-        yield f"* {item.service}/{item.type}: {counted(item.copies, 'copy')} at {where}, {size(item.size)}"
+        yield f"* {item.service}/{item.type}: {counted(item.copies, 'copy')} at {where}, {size_text(item.size)}"
 
 
 def _foreign(status: Status) -> Iterable[str]:
@@ -190,7 +191,7 @@ def _last_run(status: Status) -> Iterable[str]:
         return
     yield f"{moment(status.last_run.time)}: {counted(len(status.last_run.outcomes), 'action')}.\n"
     for outcome in status.last_run.outcomes:
-        cost = f", {size(outcome.size)} in {outcome.seconds:.1f} s" if outcome.size else ""
+        cost = f", {size_text(outcome.size)} in {outcome.seconds:.1f} s" if outcome.size else ""
         verdict = outcome.state if outcome.state == "done" else f"**{outcome.state}**"
         yield f"* {_done(outcome)}: {verdict}{cost} ({escape(outcome.reason)})"
 

@@ -1,12 +1,13 @@
-"""How texts, times, sizes and counts are written, in ``status.json`` and for people. Used by the rest of this package."""
+"""How texts and times are written, in ``status.json`` and for people. Used by the rest of this package."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from reconciler.adapters.secrets import redact
+from reconciler.wording import time_text
 
 LONGEST = 2000
 """Characters of one text; an error may quote what a program printed."""
@@ -30,24 +31,7 @@ def public_url(url: str) -> str:
 
 def moment(time: datetime | None) -> str:
     """A time for people, in UTC, such as ``2026-01-20 03:00Z``."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%MZ}" if time else "never"
-
-
-def size(count: int) -> str:
-    """Bytes for people, such as ``1.5 GiB``."""
-    number = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"
-
-
-def counted(number: int, word: str) -> str:
-    """``1 copy``, ``2 copies``, ``3 targets``."""
-    if number == 1:
-        return f"1 {word}"
-    return f"{number} {word[:-1]}ies" if word.endswith("y") else f"{number} {word}s"
+    return time_text(time) if time else "never"
 
 
 def few(texts: Sequence[str], most: int = 3, separator: str = "; ") -> str:

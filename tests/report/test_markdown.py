@@ -13,7 +13,8 @@ from reconciler.model import Listing, Observation, Plan
 from reconciler.model.status import Finding, NoteStatus
 from reconciler.report import rejected, render
 from reconciler.report.markup import LONGEST, escape, table
-from reconciler.report.text import counted, few, size
+from reconciler.report.text import few
+from reconciler.wording import counted, size_text
 from tests.report.example import NOW, PLANNED, bad_day, fleet
 from tests.report.test_status import SEEN, make
 
@@ -142,7 +143,7 @@ def test_an_empty_fleet_has_a_page() -> None:
 
 
 def test_sizes_and_counts_read_well() -> None:
-    assert [size(count) for count in (0, 1023, 1024, 1536 << 10, 5 << 40)] == [
+    assert [size_text(count) for count in (0, 1023, 1024, 1536 << 10, 5 << 40)] == [
         "0 B",
         "1023 B",
         "1.0 KiB",
