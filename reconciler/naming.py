@@ -12,7 +12,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from reconciler.model.fleet import TIERS, Codec, Target, TargetId, Tier
-from reconciler.model.observed import Artifact, to_stamp
+from reconciler.model.observed import Artifact, from_stamp, to_stamp
 
 MARKER = ".reconciler.json"
 """Key of the marker object at a destination's root."""
@@ -78,6 +78,19 @@ def manifest_key(key: str) -> str:
 def intent_key(node: str, key: str) -> str:
     """Key of the record that ``node`` is about to write the artifact ``key``."""
     return f"{INTENT_FOLDER}{node}/{key}"
+
+
+def intent_content(time: datetime) -> bytes:
+    """What an intent record holds: when the writing began. An artifact may be old when it is replicated."""
+    return f"{to_stamp(time)}\n".encode()
+
+
+def parse_intent_content(content: bytes) -> datetime | None:
+    """When the writing began, in UTC; None where the record does not say."""
+    try:
+        return from_stamp(content.decode().strip())
+    except ValueError:
+        return None
 
 
 def parse_intent(key: str) -> tuple[str, str] | None:

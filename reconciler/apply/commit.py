@@ -6,25 +6,26 @@ without a manifest nothing of it is ever listed as a copy.
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from reconciler.errors import ReconcilerError
-from reconciler.naming import intent_key, manifest_key
+from reconciler.errors import Missing, ReconcilerError, Refused
+from reconciler.naming import intent_content, intent_key, manifest_key
 from reconciler.ports import Store, Writer
 
 
 class Upload:
     """One artifact on its way to one destination. Leaving the block without ``commit`` leaves nothing there."""
 
-    def __init__(self, store: Store, key: str, node: str) -> None:
-        """Announce ``key`` and begin to write it. Raises StoreError; then nothing is left either."""
+    def __init__(self, store: Store, key: str, node: str, now: datetime) -> None:
+        """Announce ``key`` and begin to write it ``now``. Raises StoreError; then nothing is left either."""
         self._store = store
         self._key = key
         self._intent = intent_key(node, key)
         self._appeared = False
         self._done = False
-        store.put(self._intent, b"")
+        store.put(self._intent, intent_content(now))
         try:
             self.writer: Writer = store.create(key)
         except BaseException:
@@ -32,9 +33,16 @@ class Upload:
             raise
 
     def commit(self, manifest: bytes, *, replace: bool = False) -> None:
-        """Make the artifact appear, then its manifest. ``replace`` removes the manifest of a broken copy first."""
+        """Make the artifact appear, then its manifest. ``replace`` removes the manifest of a broken copy first.
+
+        Raises Refused where there is a copy already and it is not to be replaced, else StoreError.
+        """
         if replace:
             self._store.delete(manifest_key(self._key))
+        elif has_manifest(self._store, self._key):
+            raise Refused(
+                f"{self._key} is there already: another run made it in the same second; it is left as it is"
+            )
         self._appeared = True  # from here on it may lie there, also when the answer is lost
         self.writer.commit()
         self._store.put(manifest_key(self._key), manifest)
@@ -74,3 +82,12 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+
+def has_manifest(store: Store, key: str) -> bool:
+    """Whether the artifact ``key`` is committed at ``store``. Raises StoreError, Corrupt."""
+    try:
+        store.get(manifest_key(key))
+    except Missing:
+        return False
+    return True

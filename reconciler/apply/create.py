@@ -69,7 +69,7 @@ def _announce(
     for name in action.destinations:
         try:
             store = world.store(fleet.destination(name))
-            uploads[name] = stack.enter_context(Upload(store, action.key, world.node))
+            uploads[name] = stack.enter_context(Upload(store, action.key, world.node, world.clock.now()))
         except ReconcilerError as error:
             failures[name] = str(error)
     return uploads, failures

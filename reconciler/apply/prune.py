@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 
+from reconciler.apply.commit import has_manifest
 from reconciler.apply.result import Result
-from reconciler.errors import Missing, StoreError
+from reconciler.errors import StoreError
 from reconciler.markers import Marker
 from reconciler.model import Adopt, Fleet, Prune, Recover
-from reconciler.naming import MARKER, intent_key, manifest_key
-from reconciler.ports import Store, World
+from reconciler.naming import MARKER, intent_content, intent_key, manifest_key
+from reconciler.ports import World
 
 
 def prune(action: Prune, fleet: Fleet, world: World) -> Result:
@@ -18,7 +19,7 @@ def prune(action: Prune, fleet: Fleet, world: World) -> Result:
     store = world.store(fleet.destination(action.destination))
     intent = intent_key(world.node, action.key)
     with suppress(StoreError):  # a full disk takes no record, and deletions are what it needs
-        store.put(intent, b"")
+        store.put(intent, intent_content(world.clock.now()))
     store.delete(manifest_key(action.key))
     store.delete(action.key)
     store.delete(intent)
@@ -29,19 +30,11 @@ def recover(action: Recover, fleet: Fleet, world: World) -> Result:
     """Remove what a died run left; an artifact that has its manifest stays. Raises StoreError."""
     store = world.store(fleet.destination(action.destination))
     store.abandon(action.key)
-    if not action.committed and _has_manifest(store, action.key):
+    if not action.committed and has_manifest(store, action.key):
         return Result(warnings=(f"{action.key} has a manifest now: it is left as it is",))
     for key in action.keys:  # the intent record is the last of them: a kill on the way is recovered again
         store.delete(key)
     return Result()
-
-
-def _has_manifest(store: Store, key: str) -> bool:
-    try:
-        store.get(manifest_key(key))
-    except Missing:
-        return False
-    return True
 
 
 def adopt(action: Adopt, fleet: Fleet, world: World) -> Result:

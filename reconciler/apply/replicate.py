@@ -22,7 +22,7 @@ def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress)
     rotten: list[str] = []
     for name in action.sources:
         source = world.store(fleet.destination(name))
-        with Upload(target, action.key, world.node) as upload:
+        with Upload(target, action.key, world.node, world.clock.now()) as upload:
             try:
                 content, manifest = _read_manifest(source, action.key)
                 _copy(source, upload.writer, manifest, progress)

@@ -55,7 +55,8 @@ class Leftover(msgspec.Struct, frozen=True):
     """What a run that died has left: never a copy.
 
     ``key`` is the artifact's key. ``node`` names the machine whose intent record was found with it, or is empty.
-    ``keys`` are the objects to delete, ``time`` is when the artifact was begun, by its name. ``committed``: the artifact
+    ``keys`` are the objects to delete, the record last. ``time`` is when the writing began, by the record; where
+    there is none, when the artifact was begun, by its name. ``committed``: the artifact
     itself is whole, and only the record of its writing is left.
     """
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.errors import Missing
+import msgspec
+
+from reconciler.errors import Corrupt, Missing
 from reconciler.markers import Marker, check_marker
 from reconciler.model import Artifact, Copy, Leftover, Listing
-from reconciler.naming import MARKER, PART, manifest_key, parse, parse_intent
+from reconciler.naming import MARKER, PART, manifest_key, parse, parse_intent, parse_intent_content
 from reconciler.ports import Store
 
 _MANIFEST = ".json"
@@ -29,7 +31,21 @@ def read_listing(store: Store, name: str, seen: str) -> Listing:
     if marker is not None and marker.problem:
         return Listing(unknown=marker.problem)
     sizes.pop(MARKER, None)
-    return _sort(sizes, marker)
+    listing = _sort(sizes, marker)
+    return msgspec.structs.replace(
+        listing, leftovers=tuple(_dated(store, left) for left in listing.leftovers)
+    )
+
+
+def _dated(store: Store, leftover: Leftover) -> Leftover:
+    """The leftover with the time that its record holds: an old artifact may have been begun to be copied just now."""
+    if not leftover.node:
+        return leftover
+    try:
+        begun = parse_intent_content(store.get(leftover.keys[-1]))
+    except (Missing, Corrupt):  # its run has ended meanwhile, or somebody else wrote the record
+        begun = None
+    return msgspec.structs.replace(leftover, time=begun or leftover.time)
 
 
 def _lost(name: str, seen: str) -> str:

@@ -111,6 +111,17 @@ def test_a_command_that_gives_nothing_at_all_is_no_backup_whatever_its_exit_code
     assert world.content == {"a": {}, "b": {}}
 
 
+def test_what_another_run_made_under_the_same_name_is_left_as_it_is() -> None:
+    """Two machines with the same specs, started by cron in the same second; the other one was quicker at ``a``."""
+    world = places()
+    world.hold("a", KEY, b"of the other machine")
+    before = dict(world.content["a"])
+    outcome = create(world)
+    assert "is there already" in outcome.failures["a"]
+    assert world.content["a"] == before
+    assert unpacked(world.content["b"]) == b"".join(PIECES)
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("method", ["create", "write", "commit", "manifest"])
 def test_a_destination_that_fails_leaves_nothing_and_disturbs_no_other(method: str, *, after: bool) -> None:

@@ -1,16 +1,21 @@
 """A copy made from another: every byte is checked on the way, and a bad source is never passed on."""
 
 import random
+from datetime import timedelta
 
 import pytest
 
+from reconciler import plan
 from reconciler.apply import run
-from reconciler.model import Outcome, Plan, Replicate
+from reconciler.destinations.memory import MemoryStore
+from reconciler.model import Observation, Outcome, Plan, Recover, Replicate
 from reconciler.naming import intent_key, manifest_key
+from reconciler.observe.listing import read_listing
 from tests.faults.bench import Silent
-from tests.faults.ports import Fault, FaultyStore, Site, Switch
+from tests.faults.ports import Fault, FaultyStore, Killed, Site, Switch
 from tests.faults.world import KEY, NODE, NOW, SHOP, Places
 
+OLD = "monthly/shop_files_2025-01-20T030000Z_monthly.tar.zst"
 PLAIN = random.Random(1).randbytes(3_000_000)
 
 
@@ -128,3 +133,21 @@ def test_a_destination_that_fails_holds_no_copy_that_is_not_whole(
     else:
         assert "planned" in outcome.error
         assert set(here) <= record
+
+
+@pytest.mark.parametrize("call", [("commit", OLD), ("put", manifest_key(OLD))])
+def test_an_old_artifact_that_one_machine_is_copying_is_not_swept_by_another(call: tuple[str, str]) -> None:
+    """Seen by the other one at the moment before a call."""
+    places = Places("ac")
+    places.hold("a", OLD, b"a year ago")
+    switch = Switch(Site("c", *call, 0), Fault("kill"))
+    places.stores["c"] = FaultyStore(places.stores["c"], "c", switch)
+    action = Replicate(SHOP, OLD, ("a",), "c", 1, "missing here")
+    with pytest.raises(Killed):
+        list(run(Plan(NOW, (action,)), places.fleet, places.world, Silent()))
+    places.stores["c"] = MemoryStore("c", places.content["c"])
+    listings = {name: read_listing(store, name, "") for name, store in places.stores.items()}
+    soon = plan.make(places.fleet, Observation(listings, node="another"), NOW)
+    assert not [action for action in soon.actions if isinstance(action, Recover)]
+    later = plan.make(places.fleet, Observation(listings, node="another"), NOW + timedelta(days=8))
+    assert [action.key for action in later.actions if isinstance(action, Recover)] == [OLD]

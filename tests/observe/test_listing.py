@@ -1,13 +1,15 @@
 """One destination's objects told apart, and whether it is the place that it should be."""
 
+from datetime import timedelta
+
 import pytest
 
 from reconciler.destinations.memory import MemoryStore
 from reconciler.markers import Marker
 from reconciler.model import Listing
-from reconciler.naming import MARKER, intent_key, manifest_key
+from reconciler.naming import MARKER, intent_content, intent_key, manifest_key
 from reconciler.observe.listing import read_listing
-from tests.faults.world import KEY, NODE, SHOP
+from tests.faults.world import KEY, NODE, NOW, SHOP
 
 RECORD = intent_key(NODE, KEY)
 
@@ -57,6 +59,17 @@ def test_the_record_of_a_died_run_is_the_last_thing_to_delete() -> None:
     assert set(left.keys) == {KEY, f"{KEY}.part", f"{manifest_key(KEY)}.part", RECORD}
     assert left.keys[-1] == RECORD
     assert left.node == NODE
+
+
+@pytest.mark.parametrize("content", [b"", b"soon", b"\xff", b"2026-02-31T000000Z", b"x" * (2 << 20)])
+def test_a_record_that_says_no_time_leaves_the_one_of_the_name(content: bytes) -> None:
+    (left,) = listing({KEY: b"1", RECORD: content}).leftovers
+    assert left.time == NOW
+
+
+def test_a_leftover_is_as_old_as_its_record_and_not_as_its_artifact() -> None:
+    (left,) = listing({KEY: b"1", RECORD: intent_content(NOW + timedelta(days=40))}).leftovers
+    assert left.time == NOW + timedelta(days=40)
 
 
 @pytest.mark.parametrize("key", [f"{KEY}.part", f"{manifest_key(KEY)}.part"])

@@ -2,8 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reconciler import plan
-from reconciler.model import Backup, Destination, Fleet, Leftover, Listing, Observation, Policy, Retention
+from reconciler.model import (
+    Backup,
+    Destination,
+    Fleet,
+    Leftover,
+    Listing,
+    Observation,
+    Policy,
+    Recover,
+    Retention,
+)
 from reconciler.plan.guard import cap
 from tests.plan.cases import Data, artifact
 
@@ -40,3 +52,17 @@ def test_the_default_cap_is_two_for_each_target_at_each_destination_and_at_least
     assert cap(fleet(1, ("disk",))) == 20
     assert cap(fleet(5, ("disk", "cloud"))) == 20
     assert cap(fleet(6, ("disk", "cloud"))) == 24
+
+
+@pytest.mark.parametrize(("lost", "removed"), [(20, 20), (21, 0)])
+def test_when_many_manifests_are_lost_no_artifact_is_swept(lost: int, removed: int) -> None:
+    specs = fleet(1, ("disk",))
+    made = [
+        artifact(specs.backups[0].targets[0].id, "daily", NOW - timedelta(days=8 + day), image=False)
+        for day in range(lost)
+    ]
+    left = tuple(Leftover(item.key, item.target, item.time, keys=(item.key,)) for item in made)
+    seen = Observation(listings={"disk": Listing(marker="id", leftovers=left)}, node="here")
+    result = plan.make(specs, seen, NOW)
+    assert sum(isinstance(action, Recover) for action in result.actions) == removed
+    assert result.failed == (removed == 0)
