@@ -27,6 +27,21 @@ Name = Annotated[
 Count = Annotated[int, Meta(ge=0, le=10_000)]
 
 
+Exclude = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[^\x00\n]*[^\x00\n/]/?$")], ...],
+    Meta(
+        title="Exclude",
+        description=(
+            "Patterns of what to leave out. *.tmp: everything with such a name, at any depth. cache/: the content of every"
+            " folder of that name; the folder itself is kept. A pattern with a slash before its end, such as /logs or"
+            " app/logs/, counts from the target's root. * and ? stop at a slash. A volume's folder must be on this machine."
+        ),
+        examples=[["cache/", "*.tmp"]],
+    ),
+]
+"""What a target that is a tree leaves out."""
+
+
 class SpecModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Base of everything that appears in YAML: camelCase keys, unknown keys rejected."""
 

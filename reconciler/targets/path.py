@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from reconciler.model import Probe, Target
+from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
 from reconciler.ports import NO_FACTS, Host, Sink, Source
@@ -31,18 +32,7 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
             examples=["./grafana/provisioning"],
         ),
     ]
-    exclude: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[^\x00\n]*[^\x00\n/]/?$")], ...],
-        Meta(
-            title="Exclude",
-            description=(
-                "Patterns of what to leave out. *.tmp: everything with such a name, at any depth. cache/: the content of every"
-                " folder of that name; the folder itself is kept. A pattern with a slash before its end, such as /logs or"
-                " app/logs/, counts from the target's root. * and ? stop at a slash."
-            ),
-            examples=[["cache/", "*.tmp"]],
-        ),
-    ] = ()
+    exclude: Exclude = ()
 
     def located(self, folder: Path) -> PathTarget:
         """The same target with an absolute path; a relative one starts at ``folder``."""

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from reconciler.errors import EngineError, ReconcilerError, Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target
+from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.extract import TreeSink, holds_data
@@ -39,18 +40,7 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
             examples=["grafana_data"],
         ),
     ]
-    exclude: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[^\x00\n]*[^\x00\n/]/?$")], ...],
-        Meta(
-            title="Exclude",
-            description=(
-                "Patterns of what to leave out. *.tmp: everything with such a name, at any depth. cache/: the content of every"
-                " folder of that name; the folder itself is kept. A pattern with a slash before its end, such as /logs or"
-                " app/logs/, counts from the volume's root. * and ? stop at a slash. Needs the volume's folder on this machine."
-            ),
-            examples=[["cache/", "*.tmp"]],
-        ),
-    ] = ()
+    exclude: Exclude = ()
 
     def probe(self, host: Host) -> Probe:
         """Whether the volume exists. Raises EngineError when the Engine does not answer."""
