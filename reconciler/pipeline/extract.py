@@ -166,6 +166,7 @@ def _swap(new: Path, place: Path, aside: Path) -> None:
     """Put ``new`` at ``place`` in one step; on file systems that cannot, in two with the old one put back on failure."""
     if _exchange(new, place):
         return
+    _remove(aside)  # of a restore that was killed when it was all but done
     place.rename(aside)
     try:
         new.rename(place)
@@ -175,10 +176,12 @@ def _swap(new: Path, place: Path, aside: Path) -> None:
 
 
 def _put_back(aside: Path, place: Path) -> None:
-    """Undo the first half of a two-step swap that was interrupted."""
+    """Undo the first half of a two-step swap that was interrupted.
+
+    Where there is something at ``place`` again, both stay: an application may have made an empty folder there.
+    """
     if os.path.lexists(aside) and not os.path.lexists(place):
         aside.rename(place)
-    _remove(aside)
 
 
 def _exchange(one: Path, other: Path) -> bool:

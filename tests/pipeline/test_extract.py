@@ -204,6 +204,22 @@ class TestWithoutExchange:
             TreeSink(old).check(False)
         assert snapshot(old) == before
 
+    def test_old_data_that_a_kill_left_aside_outlives_a_restore_that_fails(
+        self, old: Path, fresh: bytes, tmp_path: Path
+    ) -> None:
+        before, sink = snapshot(old), TreeSink(old)
+        sink.receive(pieces(fresh))
+        old.rename(sink._old)  # the process dies here, and the application makes its folder anew
+        old.mkdir()
+        again = TreeSink(old)
+        again.check(False)
+        with pytest.raises(ReconcilerError):
+            again.receive(pieces(fresh[:1500]))
+        again.abort()
+        assert snapshot(sink._old) == before
+        restore(fresh, old)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
+
 
 class TestOneFile:
     """Archives that hold one file and no tree."""
