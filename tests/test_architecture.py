@@ -1,6 +1,7 @@
 """The rules of the code's structure: layers, one place for each effect, short modules and functions."""
 
 import ast
+import resource
 import shutil
 import subprocess
 import sys
@@ -145,3 +146,11 @@ def test_help_loads_no_heavy_library() -> None:
     code = f"import sys, reconciler.cli; print([name for name in {heavy} if name in sys.modules])"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
+
+
+def test_help_takes_at_most_a_quarter_of_a_second() -> None:
+    """Processor time of the whole process, so that a busy machine makes no difference."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "reconciler", "--help"], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 0.25

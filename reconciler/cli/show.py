@@ -75,13 +75,17 @@ def _which(key: str) -> str:
 def summary(plan: Plan) -> str:
     """The last line: what there is to do."""
     if not plan.actions:
-        return (
-            "Nothing can be done about the errors."
-            if plan.failed
-            else "Nothing to do: the backups are as the specs want them."
-        )
+        return _idle(plan)
     counts = Counter(type(action).__name__.lower() for action in plan.actions)
     return "Plan: " + ", ".join(f"{count} to {verb}" for verb, count in counts.items()) + "."
+
+
+def _idle(plan: Plan) -> str:
+    if plan.failed:
+        return "Nothing can be done about the errors."
+    if any(note.topic == "deletions" for note in plan.notes):
+        return "Nothing to do but the deletions, which wait for an approval."
+    return "Nothing to do: the backups are as the specs want them."
 
 
 def applied_summary(outcomes: Sequence[Outcome]) -> str:

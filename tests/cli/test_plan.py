@@ -17,6 +17,18 @@ def test_everything_is_pending(place: Place) -> None:
     assert not list((place.root / "copies").iterdir()), "a plan changes nothing"
 
 
+def test_withheld_deletions_are_not_what_the_specs_want(applied: Place) -> None:
+    applied.now = NEXT_DAY
+    applied.run("apply")
+    specs = applied.root / "backup.d/shop.yaml"
+    specs.write_text(specs.read_text().replace("{daily: 2, weekly: 1}", "{daily: 1}"))
+    applied.write("backup.d/policy.yaml", POLICY)
+    ran = applied.process("plan")
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1] == "Nothing to do but the deletions, which wait for an approval."
+    assert len(applied.copies("local")) == 6
+
+
 def test_nothing_is_pending(applied: Place) -> None:
     ran = applied.process("plan")
     assert (ran.code, ran.out) == (0, "Nothing to do: the backups are as the specs want them.\n")
@@ -111,3 +123,11 @@ def test_a_plan_that_cannot_be_saved(place: Place) -> None:
     ran = place.run("plan", "--out", "nowhere/next.json")
     assert (ran.code, ran.out) == (1, "")
     assert "No such file or directory" in ran.err
+
+
+POLICY = """\
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {name: fleet}
+spec: {deletions: {maxPerRun: 1}}
+"""
