@@ -57,7 +57,7 @@ def _head(status: Status) -> str:
 def _wrong(status: Status) -> Iterable[str]:
     ready, converged = status.condition("Ready"), status.condition("Converged")
     if ready.reason == "SpecsInvalid":
-        yield f"* **specs**: {escape(ready.message)}. The last good ones stay in force."
+        yield f"* **specs**: {escape(ready.message)}. Until they are mended nothing is backed up; the rest is as it was before."
     for item in status.destinations:
         if item.state == "unknown":
             yield f"* **{escape(item.name)}** cannot be looked at, so nothing is done there: {escape(item.why)}"
