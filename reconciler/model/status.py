@@ -121,6 +121,14 @@ class DestinationStatus(StatusModel, frozen=True, kw_only=True):
     leftovers: int | None = None
 
 
+class Former(StatusModel, frozen=True, kw_only=True):
+    """A destination that the specs do not name now, at a URL where it was once seen; it may come back."""
+
+    name: str
+    url: str
+    marker: str
+
+
 class Orphan(StatusModel, frozen=True, kw_only=True):
     """A target that no spec names any more, and of which there are copies."""
 
@@ -185,6 +193,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     rule321: tuple[Finding, ...] = ()
     notes: tuple[NoteStatus, ...] = ()
     last_run: Run | None = None
+    former: tuple[Former, ...] = ()
 
     def condition(self, type_: ConditionType) -> Condition:
         """The condition of that type; every status has all three."""

@@ -28,6 +28,7 @@ from reconciler.model.status import (
     Condition,
     DestinationStatus,
     Finding,
+    Former,
     NoteStatus,
     Orphan,
     OutcomeStatus,
@@ -79,6 +80,7 @@ def status(
         rule321=() if fleet.policy.rule321 == "off" else tuple(_findings(fleet)),
         notes=notes,
         last_run=run or (previous.last_run if previous else None),
+        former=_former(previous, destinations),
     )
 
 
@@ -102,10 +104,28 @@ def rejected(previous: Status | None, problems: Sequence[str], node: str, now: d
 
 
 def seen_markers(previous: Status | None, fleet: Fleet) -> dict[str, str]:
-    """Marker ids by destination name, of those that were seen before at the URL that they have now."""
+    """Marker ids by destination name, of those that were ever seen at the URL that they have now."""
     urls = {item.name: public_url(item.url) for item in fleet.destinations}
-    known = previous.destinations if previous else ()
-    return {item.name: item.marker for item in known if item.marker and urls.get(item.name) == item.url}
+    return {
+        item.name: item.marker
+        for item in _remembered(previous)
+        if item.marker and urls.get(item.name) == item.url
+    }
+
+
+def _remembered(previous: Status | None) -> tuple[Former | DestinationStatus, ...]:
+    return (*previous.former, *previous.destinations) if previous else ()
+
+
+def _former(previous: Status | None, now: Sequence[DestinationStatus]) -> tuple[Former, ...]:
+    """What was seen before under a name and URL that the specs do not name now: it may come back, and be unmounted then."""
+    named = {(item.name, item.url) for item in now}
+    left = {
+        (item.name, item.url): item.marker
+        for item in _remembered(previous)
+        if item.marker and (item.name, item.url) not in named
+    }
+    return tuple(Former(name=name, url=url, marker=marker) for (name, url), marker in sorted(left.items()))
 
 
 def _by_target(seen: Observation) -> dict[TargetId, dict[str, dict[str, Copy]]]:

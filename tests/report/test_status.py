@@ -321,6 +321,15 @@ def test_markers_are_remembered_for_the_url_they_were_seen_at() -> None:
     assert seen_markers(None, FLEET) == {}
 
 
+def test_a_destination_that_the_specs_leave_out_for_a_while_is_not_forgotten() -> None:
+    first = make()
+    less = make(replace(FLEET, destinations=FLEET.destinations[:1], backups=()), previous=first)
+    still = make(replace(FLEET, destinations=FLEET.destinations[:1], backups=()), previous=less)
+    assert [(item.name, item.marker) for item in still.former] == [("offsite", "m2")]
+    assert seen_markers(still, FLEET) == {"local": "m1", "offsite": "m2"}
+    assert make(previous=still).former == ()
+
+
 def test_orphans_foreign_files_and_leftovers_are_counted() -> None:
     found = bad_day()
     assert [(item.service, item.copies, item.size, item.destinations) for item in found.orphans] == [
