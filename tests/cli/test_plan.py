@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_withheld_deletions_are_not_what_the_specs_want(applied: Place) -> None:
     assert ran.code == 0
     assert ran.out.splitlines()[-1] == "Nothing to do but the deletions, which wait for an approval."
     assert len(applied.copies("local")) == 6
+
+
+def test_a_broken_3_2_1_rule_is_told_once(place: Place) -> None:
+    specs = place.root / "backup.d/shop.yaml"
+    specs.write_text(specs.read_text().replace("[local, offsite]", "[local]"))
+    for command in (["plan"], ["apply"]):
+        ran = place.process(*command)
+        assert (ran.out + ran.err).count("the 3-2-1 rule is broken") == 1
+        assert re.search(r"(?m)^backup.d/shop.yaml:6:\d+: warning: .*the 3-2-1 rule is broken", ran.err)
+    (note,) = (
+        note for note in place.run("plan", "--output", "json").json["notes"] if note["topic"] == "rule321"
+    )
+    assert note["message"].startswith("the 3-2-1 rule is broken")
 
 
 def test_nothing_is_pending(applied: Place) -> None:
