@@ -107,13 +107,14 @@ def _part_of(key: str) -> str:
 def _copies(
     artifacts: dict[str, Artifact], manifests: dict[str, Artifact], sizes: dict[str, int]
 ) -> Iterable[Copy]:
-    """Every artifact with a manifest; one whose data is gone while its manifest stayed is broken."""
+    """Every artifact with a manifest. It is broken when its data is gone, or when one of the two is empty: neither ever is."""
     for key, artifact in manifests.items():
         manifest_size = sizes[manifest_key(key)]
-        if key in artifacts:
-            yield Copy(artifact, sizes[key], manifest_size)
-        else:
-            yield Copy(artifact, 0, manifest_size, broken="its data is missing")
+        size = sizes[key] if key in artifacts else 0
+        missing = "its data is missing" if key not in artifacts else "it is empty" if not size else ""
+        yield Copy(
+            artifact, size, manifest_size, missing or ("" if manifest_size else "its manifest is empty")
+        )
 
 
 def _leftovers(

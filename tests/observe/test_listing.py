@@ -45,6 +45,15 @@ def test_a_manifest_without_data_is_a_broken_copy() -> None:
     assert copy.broken == "its data is missing"
 
 
+@pytest.mark.parametrize(
+    ("data", "manifest", "why"),
+    [(b"", b"123", "it is empty"), (b"123", b"", "its manifest is empty"), (b"", b"", "it is empty")],
+)
+def test_what_a_power_cut_emptied_is_a_broken_copy(data: bytes, manifest: bytes, why: str) -> None:
+    (copy,) = listing({KEY: data, manifest_key(KEY): manifest}).copies
+    assert copy.broken == why
+
+
 def test_a_record_with_a_whole_copy_is_a_leftover_that_takes_nothing_of_the_copy() -> None:
     found = listing({KEY: b"1", manifest_key(KEY): b"2", RECORD: b""})
     assert [copy.artifact.key for copy in found.copies] == [KEY]
