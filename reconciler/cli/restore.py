@@ -54,7 +54,7 @@ def restore(  # noqa: PLR0913 - one for each option
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli.progress import bars
-    from reconciler.restore import choose, read_manifest, unseen
+    from reconciler.restore import choose, passed_over, read_manifest, unseen
     from reconciler.restore import restore as bring_back
     from reconciler.restore.sinks import find_sink
     from reconciler.retention import SKEW
@@ -64,9 +64,11 @@ def restore(  # noqa: PLR0913 - one for each option
         fleet, world = session.fleet, session.world
         place = _known(source, [item.name for item in fleet.destinations])
         listings = session.listings()
-        warnings = () if source else unseen(listings)
-        _warn(warnings)
+        unknown = () if source else unseen(listings)
+        _warn(unknown)
         choice = choose(fleet, listings, target, at, place)
+        broken = passed_over(choice, listings, at, place)
+        _warn(broken)
         manifest = read_manifest(choice, fleet, world)
         sink = find_sink(to, manifest, fleet, world.host)
         sink.check(overwrite=overwrite)
@@ -77,7 +79,11 @@ def restore(  # noqa: PLR0913 - one for each option
     _warn(done.warnings)
     if output == "json":
         print_json(
-            {"manifest": done.manifest, "from": done.destination, "warnings": warnings + done.warnings}
+            {
+                "manifest": done.manifest,
+                "from": done.destination,
+                "warnings": unknown + broken + done.warnings,
+            }
         )
     else:
         when, size = time_text(choice.artifact.time), size_text(done.manifest.source_size)

@@ -15,9 +15,9 @@ from reconciler.model import Copy, Fleet, Manifest
 from reconciler.naming import manifest_key
 from reconciler.pipeline.unpack import unpack, verified
 from reconciler.ports import Sink, Store, World
-from reconciler.restore.choose import Choice, choose, unseen
+from reconciler.restore.choose import Choice, choose, passed_over, unseen
 
-__all__ = ["Choice", "Restored", "choose", "read_manifest", "restore", "unseen"]
+__all__ = ["Choice", "Restored", "choose", "passed_over", "read_manifest", "restore", "unseen"]
 
 
 class Restored(NamedTuple):

@@ -60,6 +60,21 @@ def unseen(listings: Mapping[str, Listing]) -> tuple[str, ...]:
     )
 
 
+def passed_over(
+    choice: Choice, listings: Mapping[str, Listing], at: datetime, source: str = ""
+) -> tuple[str, ...]:
+    """A warning for each broken copy of a newer artifact that was meant as well as the chosen one."""
+    chosen, latest = choice.artifact, to_stamp(at)
+    return tuple(
+        f"{copy.artifact.key} is newer and cannot be restored: broken at {place}: {copy.broken}"
+        for place, listing in listings.items()
+        for copy in listing.copies
+        if copy.artifact.target == chosen.target
+        and source in ("", place)
+        and chosen.stamp < copy.artifact.stamp <= latest
+    )
+
+
 def _local(destination: Destination) -> bool:
     return destination.protocol == "file"
 

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -191,3 +192,15 @@ spec:
   targets:
     - {name: db, kind: command, backup: "echo 'select 1;'", restore: "cat > 'RESTORE'", extension: sql}
 """
+
+
+def test_a_newer_backup_that_is_broken_everywhere_is_not_passed_over_in_silence(applied: Place) -> None:
+    applied.now = NEXT_DAY
+    assert applied.run("apply").code == 0
+    for number, name in enumerate(("local", "offsite")):
+        (newest,) = applied.copies(name, "wiki_*2026-01-21*")
+        os.truncate(newest, newest.stat().st_size - 1 - number)
+    ran = applied.run("restore", "wiki", "--to", "path:there", "--output", "json")
+    assert ran.code == 0
+    assert ran.json["manifest"]["started"].startswith("2026-01-20")
+    assert ran.err.count("is newer and cannot be restored: broken at ") == len(ran.json["warnings"]) == 2
