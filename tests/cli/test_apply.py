@@ -127,7 +127,13 @@ def test_specs_that_cannot_be_used_are_told_in_the_status(place: Place) -> None:
     assert "shop/uploads" in page, "what was known stays"
 
 
-def test_two_at_once(place: Place) -> None:
+@pytest.mark.parametrize("specs", ["backup.d", "backup.d/all.yaml"])
+def test_two_at_once(place: Place, specs: str) -> None:
+    place.write(
+        "backup.d/all.yaml", "---\n".join(path.read_text() for path in place.root.glob("backup.d/*.yaml"))
+    )
+    for name in ("destinations", "shop"):
+        (place.root / f"backup.d/{name}.yaml").unlink()
     with subprocess.Popen(
         ["flock", "backup.d", "cat"], cwd=place.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
@@ -136,10 +142,10 @@ def test_two_at_once(place: Place) -> None:
         holder.stdin.write(b"it is held\n")
         holder.stdin.flush()
         holder.stdout.readline()
-        ran = place.run("apply")
+        ran = place.run("apply", specs)
         holder.stdin.close()
     assert (ran.code, ran.out) == (1, "")
-    assert "another run works on backup.d right now" in ran.err
+    assert f"another run works on {specs} right now" in ran.err
     assert place.run("apply").code == 0
 
 
