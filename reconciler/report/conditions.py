@@ -88,6 +88,8 @@ def healthy(targets: Sequence[TargetStatus], notes: Sequence[NoteStatus]) -> Sta
     unknown = [target.name for target in targets if target.state == "unknown"]
     if unknown:
         return "Unknown", "DestinationUnknown", f"not every destination of {few(unknown)} can be looked at"
+    if not targets:
+        return "Unknown", "NothingToProtect", "the specs ask for no backup"
     return "True", "AllProtected", "every target has a good, recent copy wherever one is wanted"
 
 

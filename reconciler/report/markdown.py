@@ -39,6 +39,8 @@ def headline(status: Status) -> str:
         parts.append(f"{failing} of {counted(len(status.targets), 'target')} {verb} attention")
     if unknown:
         parts.append(f"{few(unknown, separator=', ')} cannot be looked at")
+    if not status.targets:
+        parts.append("the specs ask for none")
     if not parts and status.condition("Converged").status != "True":
         parts.append("not everything is done")
     if not parts and status.condition("Healthy").status != "True":

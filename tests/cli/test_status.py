@@ -35,6 +35,14 @@ def test_why_a_target_fails(applied: Place) -> None:
     assert out.count(f"error: shop/uploads: {applied.root}/uploads does not exist\n") == 1
 
 
+def test_specs_that_ask_for_nothing_are_not_healthy(applied: Place) -> None:
+    applied.write("backup.d/shop.yaml", "# shop: moved elsewhere\n")
+    ran = applied.run("status")
+    assert ran.code == 1
+    assert "Healthy    Unknown  the specs ask for no backup\n" in ran.out
+    assert applied.run("status", "--markdown").out.startswith("# Backups: the specs ask for none\n")
+
+
 def test_overdue(applied: Place) -> None:
     applied.now = "2026-01-23T03:10:00Z"
     ran = applied.run("status")
