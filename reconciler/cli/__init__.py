@@ -67,8 +67,21 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: say nothing more
         return 1
+    except OSError as error:
+        if error.filename is not None:
+            raise  # no output of ours: a mistake in the program
+        _give_up_output()
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        return 1
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _give_up_output() -> None:
+    """Let what stdout still holds go nowhere: Python would fail on it once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 class _Terminated(KeyboardInterrupt):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from reconciler.cli.show import show_outcome
@@ -68,10 +68,11 @@ class Bars:
             bar.advance(task, size)
 
     def finished(self, outcome: Outcome) -> None:
-        """Replace the bar with a line."""
+        """Replace the bar with a line. No backup waits for an output that fails: the last words of the command tell of it."""
         self.end()
         if not self._quiet:
-            show_outcome(outcome)
+            with suppress(OSError):
+                show_outcome(outcome)
 
     def end(self) -> None:
         """Take the bar away, before anything is printed."""

@@ -12,7 +12,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from unittest import mock
 
 from reconciler.cli import main
@@ -112,17 +112,18 @@ class Place:
             code = main(list(arguments))
         return Ran(code, _text(out), _text(err))
 
-    def process(self, *arguments: str) -> Ran:
-        """Run a command as a process of its own, on pipes."""
+    def process(self, *arguments: str, stdout: IO[str] | int = subprocess.PIPE) -> Ran:
+        """Run a command as a process of its own, on pipes; ``stdout`` may go elsewhere."""
         done = subprocess.run(
             [PROGRAM, *arguments],
             cwd=self.root,
             env=self.environment(),
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return Ran(done.returncode, done.stdout or "", done.stderr)
 
     def terminal(self, *arguments: str, columns: int = 80, stdout: int | None = None) -> Ran:
         """Run a command on a terminal; ``stdout`` may go elsewhere. What the terminal got is ``out``, escape codes included."""

@@ -56,6 +56,23 @@ def test_only_what_is_there(place: Place) -> None:
     assert "no spec names the target shopp; there are: shop/config, shop/uploads, wiki/files" in ran.err
 
 
+def test_an_output_that_cannot_be_written_stops_no_backup(place: Place) -> None:
+    place.into_git()
+    with open("/dev/full", "w") as full:
+        ran = place.process("apply", stdout=full)
+    assert (ran.code, ran.err) == (1, "error: the output cannot be written: No space left on device\n")
+    assert len(place.copies("local")) == len(place.copies("offsite")) == 3
+    assert "all is well with 3 targets" in place.git("show", "backup-status:STATUS.md")
+
+
+def test_a_reader_that_has_gone_stops_no_backup(place: Place) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "w") as broken:
+        assert place.process("apply", stdout=broken).code == 1
+    assert len(place.copies("local")) == len(place.copies("offsite")) == 3
+
+
 def test_now_makes_a_backup_that_is_not_due(applied: Place) -> None:
     applied.now = "2026-01-20T05:00:00Z"
     ran = applied.run("apply", "--now", "--only", "wiki")
