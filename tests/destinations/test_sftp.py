@@ -198,7 +198,9 @@ def test_a_full_disk(store: SftpStore, root: Path, mount: Mount) -> None:
             write(store, "daily/x", bytes(size), 100_000)
         assert keys(store) == ["daily/good"]
     deadline = time.monotonic() + 20
-    while (free := os.statvfs(root)).f_bavail * free.f_frsize < 3 << 20:  # the server closes what was removed in its own time
+    while (
+        free := os.statvfs(root)
+    ).f_bavail * free.f_frsize < 3 << 20:  # the server closes what was removed in its own time
         assert time.monotonic() < deadline
     write(store, "daily/x", bytes(3 << 20))
     assert read(store, "daily/x") == bytes(3 << 20)
