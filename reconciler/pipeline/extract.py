@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import logging
 import os
 import shutil
@@ -51,9 +52,12 @@ class TreeSink:
         self._staging = self.place.parent / f".{stem}.restoring-new"
         self._old = self.place.parent / f".{stem}.restoring-old"
         self._check = TarCheck()
+        self._overwrite = True
+        self._lock = -1
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused for a mount point, and for a folder with content or a file unless ``overwrite``."""
+        self._overwrite = overwrite
         _put_back(self._old, self.place)
         mounts = [mount for mount in _mounts() if mount == self.place or self.place in mount.parents]
         if mounts:
@@ -61,16 +65,24 @@ class TreeSink:
                 f"{mounts[0]} is a mount point: it cannot be swapped for restored data. Restore to another folder on the"
                 f" same disk (--to path:DIR) and move the files, or unmount it first"
             )
-        if not overwrite and holds_data(self.place):
+        self._refuse_data()
+
+    def _refuse_data(self) -> None:
+        if not self._overwrite and holds_data(self.place):
             raise Refused(
                 f"{self.place} holds data: --overwrite replaces it, --to path:DIR restores to another place"
             )
 
     def receive(self, chunks: Iterable[bytes]) -> None:
-        """Unpack beside the destination. Raises SourceError for a bad archive, ReconcilerError for a full disk and such."""
+        """Unpack beside the destination, alone: waits for another restore beside it, until that one has ended.
+
+        Raises SourceError for a bad archive, ReconcilerError for a full disk and such.
+        """
         self._check = TarCheck()
         try:
             self.place.parent.mkdir(parents=True, exist_ok=True)
+            self._lock_folder()
+            self._refuse_data()  # of another restore, for which this one may have waited
             _remove(self._staging)  # of a run that was killed
             self._staging.mkdir(mode=0o700)
         except OSError as error:
@@ -92,12 +104,28 @@ class TreeSink:
                 f"restored data could not be put in place of {self.place}: {error.strerror}"
             ) from None
         self._clean()
+        self._unlock()
 
     def abort(self) -> None:
         """Remove what was unpacked."""
+        if self._lock < 0:
+            return
         with contextlib.suppress(OSError):
             _put_back(self._old, self.place)
             _remove(self._staging)
+        self._unlock()
+
+    def _lock_folder(self) -> None:
+        """The kernel drops the lock when its holder dies. A file system without locks has nothing to tell."""
+        if self._lock < 0:
+            self._lock = os.open(self.place.parent, os.O_RDONLY | os.O_DIRECTORY)
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _clean(self) -> None:
         """Remove the old data. Where that fails, the restore is good all the same."""

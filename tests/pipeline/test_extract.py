@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,10 +171,42 @@ def test_a_full_disk_leaves_the_old_data(tmp_path: Path) -> None:
 
 def test_what_a_killed_restore_left_is_removed_by_the_next(old: Path, fresh: bytes, tmp_path: Path) -> None:
     sink = TreeSink(old)
-    sink.receive(pieces(fresh))  # and the process dies here
+    sink.receive(pieces(fresh))
+    sink._unlock()  # the process dies here
     assert len(list(tmp_path.iterdir())) == 3
     restore(fresh, old, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
+
+
+def test_two_restores_to_one_place_do_not_mix(old: Path, fresh: bytes, tmp_path: Path) -> None:
+    """The second one begins while the first one has unpacked and not yet put in place; it waits."""
+    first, second = TreeSink(old), TreeSink(old)
+    first.receive(pieces(fresh))
+    other = packed(old)
+
+    def follow() -> None:
+        second.receive(pieces(other))
+        second.commit()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    first.commit()
+    thread.join(20)
+    assert (old / "sub/old").read_text() == "old data"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
+
+
+def test_a_restore_that_waited_replaces_nothing_unasked(fresh: bytes, tmp_path: Path) -> None:
+    first, second = TreeSink(tmp_path / "place"), TreeSink(tmp_path / "place")
+    second.check(False)
+    first.receive(pieces(fresh))
+    first.commit()
+    with pytest.raises(Refused):
+        second.receive(pieces(fresh))
+    second.abort()
+    assert snapshot(tmp_path / "place") == snapshot(tmp_path / "fresh")
 
 
 class TestWithoutExchange:
@@ -209,7 +242,8 @@ class TestWithoutExchange:
     ) -> None:
         before, sink = snapshot(old), TreeSink(old)
         sink.receive(pieces(fresh))
-        old.rename(sink._old)  # the process dies here, and the application makes its folder anew
+        old.rename(sink._old)
+        sink._unlock()  # the process dies here, and the application makes its folder anew
         old.mkdir()
         again = TreeSink(old)
         again.check(False)
