@@ -87,12 +87,15 @@ class Probe(msgspec.Struct, frozen=True):
     """One target as it was found. ``problem`` says why it cannot be backed up now; empty when it can.
 
     ``fingerprint`` names the content where that is known without reading it (an image id), else it is empty;
-    ``stored_fingerprint`` is the one in the manifest of the newest artifact.
+    ``stored_fingerprint`` is the one in the manifest of the newest artifact. ``empty``: a tree with nothing in it;
+    ``stored_files`` is then the number of files and folders in the newest artifact, its root included.
     """
 
     problem: str = ""
     fingerprint: str = ""
     stored_fingerprint: str = ""
+    empty: bool = False
+    stored_files: int = 0
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from reconciler import schedule
 from reconciler.errors import ReconcilerError
 from reconciler.manifests import decode
-from reconciler.model import Backup, Copy, Fleet, Listing, Probe, Target, TargetId
+from reconciler.model import Backup, Copy, Fleet, Listing, Manifest, Probe, Target, TargetId
 from reconciler.model.observed import to_stamp
 from reconciler.naming import manifest_key
 from reconciler.ports import TargetKind, World
@@ -28,9 +28,11 @@ def probe_targets(
     for backup in fleet.backups:
         for target in () if backup.suspend else backup.targets:
             probe = _probe(target, world)
-            if probe.fingerprint:
-                fingerprint = stored.fingerprint(backup, target.id)
-                probe = msgspec.structs.replace(probe, stored_fingerprint=fingerprint)
+            manifest = stored.manifest(backup, target.id) if probe.fingerprint or probe.empty else None
+            if manifest is not None:
+                probe = msgspec.structs.replace(
+                    probe, stored_fingerprint=manifest.fingerprint, stored_files=manifest.files or 0
+                )
             probes[target.id] = probe
     return probes
 
@@ -43,7 +45,7 @@ def _probe(target: Target, world: World) -> Probe:
 
 
 class _Stored:
-    """The fingerprints in the manifests of newest artifacts; each is read only when its target may be due."""
+    """The manifests of newest artifacts; each is read only when its target may be due."""
 
     def __init__(self, fleet: Fleet, world: World, listings: Mapping[str, Listing], now: datetime) -> None:
         self._fleet = fleet
@@ -66,16 +68,16 @@ class _Stored:
                     newest[artifact.target] = (name, copy)
         return newest
 
-    def fingerprint(self, backup: Backup, target: TargetId) -> str:
-        """What the newest artifact holds; empty when there is none, or none is due, or it cannot be told."""
+    def manifest(self, backup: Backup, target: TargetId) -> Manifest | None:
+        """That of the newest artifact; None when there is none, or the target is not due, or it cannot be read."""
         held = self._newest.get(target)
         tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), self._now)
         if held is None or tick is None or held[1].artifact.stamp >= to_stamp(tick):
-            return ""
+            return None
         name, copy = held
         key = copy.artifact.key
         try:
             store = self._world.store(self._fleet.destination(name))
-            return decode(store.get(manifest_key(key)), key).fingerprint
+            return decode(store.get(manifest_key(key)), key)
         except ReconcilerError:
-            return ""  # not known to be the same: it is saved again, which loses nothing
+            return None  # not known to be the same: it is saved again, which loses nothing

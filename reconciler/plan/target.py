@@ -44,7 +44,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     held = view.held(target.id)
     artifacts = good_artifacts(held)
     due = _due(view, backup, target, artifacts.values(), now, forced=forced)
-    problem = _problem(view, target)
+    problem = _problem(view, target) or (_emptied(view, target) if due and not forced else None)
     create = None
     if due and not problem:
         create, problem = _create(view, backup, target, artifacts, now, due)
@@ -153,6 +153,18 @@ def _problem(view: View, target: Target) -> Note | None:
     """Why the target cannot be backed up, whether or not it is due."""
     problem = view.probe(target.id).problem
     return Note("error", "target", str(target.id), problem) if problem else None
+
+
+def _emptied(view: View, target: Target) -> Note | None:
+    """A tree that lost everything: backed up like any other, it would push out the good artifacts one by one."""
+    probe = view.probe(target.id)
+    if not probe.empty or probe.stored_files <= 1:
+        return None
+    message = (
+        f"it is empty, and its newest backup is not ({probe.stored_files} files and folders): is its disk not mounted? "
+        f"Nothing is backed up or pruned; if it is meant to be empty, run reconciler apply --only {target.id} --now"
+    )
+    return Note("error", "target", str(target.id), message)
 
 
 def _last_size(held: Holdings) -> int:

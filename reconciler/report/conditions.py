@@ -90,7 +90,11 @@ def healthy(targets: Sequence[TargetStatus], notes: Sequence[NoteStatus]) -> Sta
         return "Unknown", "DestinationUnknown", f"not every destination of {few(unknown)} can be looked at"
     if not targets:
         return "Unknown", "NothingToProtect", "the specs ask for no backup"
-    return "True", "AllProtected", "every target has a good, recent copy wherever one is wanted"
+    return (
+        "True",
+        "AllProtected",
+        "every target that is not suspended has a good, recent copy wherever one is wanted",
+    )
 
 
 def describe(action: Action) -> str:

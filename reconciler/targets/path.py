@@ -50,7 +50,7 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
             return Probe(
                 f"{place} may not be read by this user (uid {os.geteuid()}): run as root or change its mode"
             )
-        return Probe()
+        return Probe(empty=place.is_dir() and not any(place.iterdir()))
 
     def open(self, host: Host) -> Source:
         """Begin to archive it. Raises SourceError."""

@@ -45,7 +45,10 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
     def probe(self, host: Host) -> Probe:
         """Whether the volume exists. Raises EngineError when the Engine does not answer."""
         engine = host.engine()
-        return Probe() if engine.volume(self.volume) else Probe(_missing(engine, self.volume))
+        volume = engine.volume(self.volume)
+        if volume is None:
+            return Probe(_missing(engine, self.volume))
+        return Probe(empty=_seems_empty(volume) and _is_readable_here(volume, engine))
 
     def open(self, host: Host) -> Source:
         """Begin to read it. Raises SourceError, EngineError."""
@@ -186,6 +189,14 @@ def _is_readable_here(volume: Volume, engine: Engine) -> bool:
     """Whether its folder may be read as it is. With driver options the folder is a mount point that may not be mounted."""
     plain = volume.driver == "local" and not volume.options
     return plain and os.access(volume.mountpoint, os.R_OK | os.X_OK) and engine.is_here(volume)
+
+
+def _seems_empty(volume: Volume) -> bool:
+    """Whether a folder of that name here is empty; to ask the Engine whether it is the volume's costs more."""
+    try:
+        return not any(Path(volume.mountpoint).iterdir())
+    except OSError:
+        return False
 
 
 def _facts(volume: Volume) -> dict[str, str]:

@@ -204,3 +204,24 @@ def test_json(place: Place) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert [outcome["action"]["type"] for outcome in ran.json["outcomes"]] == ["adopt"] * 2 + ["create"] * 3
     assert ran.json["statusCommit"] == place.git("rev-parse", "backup-status").strip()
+
+
+def test_a_source_that_is_suddenly_empty_is_an_error_and_no_backup(place: Place) -> None:
+    """As that of a disk that is not mounted: backed up day by day, it would push out every good artifact."""
+    place.run("apply")
+    files = place.root / "wiki"
+    content = {file: file.read_bytes() for file in files.iterdir()}
+    for file in content:
+        file.unlink()
+    place.now = NEXT_DAY
+    before = place.copies("local", "wiki_files_*")
+    ran = place.run("apply", "--only", "wiki")
+    assert ran.code == 1
+    assert "error: wiki/files: it is empty, and its newest backup is not" in ran.err
+    assert place.copies("local", "wiki_files_*") == before
+    assert place.run("restore", "wiki/files").code == 0
+    assert {file: file.read_bytes() for file in files.iterdir()} == content
+    for file in content:
+        file.unlink()
+    assert place.run("apply", "--only", "wiki", "--now").code == 0
+    assert len(place.copies("local", "wiki_files_*")) == len(before) + 1

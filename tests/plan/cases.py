@@ -238,6 +238,8 @@ def _leftover(match: re.Match[str], images: set[TargetId]) -> Leftover:
 
 
 def _probe(text: str) -> Probe:
+    if text.startswith("empty"):
+        return Probe(empty=True, stored_files=int(text.removeprefix("empty, newest backup holds ")))
     if text.startswith("missing"):
         return Probe(problem=text.removeprefix("missing").strip(" ()"))
     stored = {"unchanged": "sha256:1", "changed": "sha256:0", "never stored": ""}[text]
