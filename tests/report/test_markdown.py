@@ -84,7 +84,10 @@ def test_the_first_line_says_it_in_words() -> None:
     )
     invalid = rejected(make(), ("a.yaml:1:1: wrong",), "n1", NOW)
     assert first(render(invalid)) == "# Backups: the newest specs cannot be used"
-    assert "a.yaml:1:1: wrong. Until they are mended nothing is backed up; the rest is as it was before." in render(invalid)
+    assert (
+        "a.yaml:1:1: wrong. Until they are mended nothing is backed up; the rest is as it was before."
+        in render(invalid)
+    )
 
 
 def test_a_good_day_has_nothing_wrong_on_its_page() -> None:
