@@ -119,8 +119,10 @@ def test_a_gap_of_any_length_deletes_only_what_the_new_artifact_pushes_out(world
             assert action.destination in new[action.target].destinations
             place = (action.target, action.destination)
             gone[place] = gone.get(place, 0) + 1
-    # one by its tier's count, one by the minimum or as the newest copy there, one for a destination that is unknown
-    assert all(count <= 3 for count in gone.values())
+    # One by its tier's count, one by the minimum or as the newest copy there. A third may have stayed for a destination that
+    # is unknown, until the new artifact stood for it; where every destination is known there is none.
+    unknown = any(listing.unknown for listing in seen.listings.values())
+    assert all(count <= 2 + unknown for count in gone.values())
 
 
 @bounded
