@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt) as why:
-        click.echo("interrupted; nothing is left half made", err=True)
+        click.echo("interrupted; no copy is left half made", err=True)
         return TERMINATED if isinstance(why.__cause__, _Terminated) else INTERRUPTED  # click wraps it
     except click.ClickException as error:
         error.show()

@@ -191,7 +191,7 @@ def test_a_signal_leaves_nothing_half_made(place: Place, number: signal.Signals,
         group = int((place.root / "begun").read_text())  # opening it waits for the command
         out, err = ended(process, number)
     assert (process.returncode, out) == (code, "")
-    assert err.strip() == "interrupted; nothing is left half made"
+    assert err.strip() == "interrupted; no copy is left half made"
     assert {path.name.partition("_")[0] for path in (place.root / "copies").rglob("*_*")} == {"wiki"}
     with pytest.raises(ProcessLookupError):
         os.killpg(group, 0)  # the command of the target has ended too

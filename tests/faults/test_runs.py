@@ -74,7 +74,7 @@ def test_ctrl_c_leaves_nothing_half_made(project: Project, s3_server: S3Server, 
     os.killpg(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
-    assert err.strip().splitlines()[-1] == "interrupted; nothing is left half made"
+    assert err.strip().splitlines()[-1] == "interrupted; no copy is left half made"
     assert "Traceback" not in err
     disk, cloud = Folder(project.folder / "disk"), Bucket(s3_server, project.env["BUCKET"])
     assert set(disk.sizes()) == set(cloud.sizes()) == {".reconciler.json"}
