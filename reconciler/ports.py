@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from reconciler.model import Action, Destination, Outcome, Probe, SourceReport, TargetId
+from reconciler.model import Action, Destination, Hook, Outcome, Probe, SourceReport, TargetId
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -124,13 +124,67 @@ class Image(msgspec.Struct, frozen=True):
     size: int = 0
 
 
+class Mount(msgspec.Struct, frozen=True):
+    """A mount of a container. ``type`` is volume, bind or tmpfs; ``name`` is the volume's, else empty.
+
+    ``source`` is a path on the Engine's host, empty for tmpfs; ``destination`` is a path in the container.
+    """
+
+    type: str
+    destination: str
+    name: str = ""
+    source: str = ""
+    writable: bool = True
+
+
 class Container(msgspec.Struct, frozen=True):
-    """A container. ``volumes`` are the names of the volumes it mounts; ``state`` is the Engine's word, as ``running``."""
+    """A container. ``volumes`` are the names of the volumes it mounts; ``state`` is the Engine's word, as ``running``.
+
+    Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for
+    the container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check,
+    else starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run.
+    ``service`` is the name of its Swarm service, or empty.
+    """
 
     id: str
     name: str
     state: str
     volumes: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    labels: dict[str, str] = {}
+    image: str = ""
+    started: str = ""
+    health: str = ""
+    pid: int = 0
+
+    @property
+    def service(self) -> str:
+        """The Swarm service that it is a task of; empty without one."""
+        return self.labels.get("com.docker.swarm.service.name", "")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its processes exist: it runs, is paused, or is about to run again."""
+        return self.state in ("running", "paused", "restarting")
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A Swarm service. ``replicas`` is None in global mode; ``running`` counts the tasks that run."""
+
+    id: str
+    name: str
+    replicas: int | None
+    running: int
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``Engine.execute`` runs a command. ``timeout`` in seconds; ``said`` gets each line of stdout and stderr."""
+
+    timeout: float
+    said: Callable[[str], None]
+    user: str = ""
+    environment: Mapping[str, str] = {}
+    workdir: str = ""
 
 
 class Source(Protocol):
@@ -172,6 +226,35 @@ class Engine(Protocol):
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, stopped ones included."""
+
+    def container(self, name: str) -> Container | None:
+        """One container by name or id, with everything that is known of it; None when there is none."""
+
+    def stop(self, container: str, timeout: float | None) -> None:
+        """Stop it; after ``timeout`` seconds (None: its own) it is killed. One that is stopped already is no error."""
+
+    def start(self, container: str) -> None:
+        """Start it. One that runs already is no error."""
+
+    def pause(self, container: str) -> None:
+        """Freeze its processes. One that is paused already is no error."""
+
+    def unpause(self, container: str) -> None:
+        """Let its processes go on. One that is not paused is no error."""
+
+    def service(self, name: str) -> Service | None:
+        """A Swarm service by name or id; None when there is none, or the Engine is no Swarm manager."""
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Ask for so many tasks of a replicated service; does not wait."""
+
+    def execute(self, container: str, command: tuple[str, ...], how: Execution) -> int:
+        """Run ``command`` in a running container to its end; its exit code.
+
+        After ``how.timeout`` seconds, and whenever this call is left, the command and its children are killed in the
+        container. Raises SourceError for a timeout, a container that was stopped, restarted or replaced meanwhile, or an
+        Engine that stopped answering; EngineError when it could not be started.
+        """
 
     def read_volume(self, name: str) -> Source:
         """A tar of a volume's content, through a container that is created and never started."""
@@ -280,6 +363,29 @@ class DestinationKind(Protocol):
         """Open it; secrets are resolved here. Raises Unreachable, SecretError. Connecting may wait until first use."""
 
 
+class HookCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hook gets: its environment, the seconds it may take, and where its lines of output go.
+
+    ``container`` is the target's own, for an exec that names none.
+    """
+
+    environment: Mapping[str, str]
+    timeout: float
+    said: Callable[[str], None]
+    host: Host
+    container: str = ""
+
+
+class HookKind(Protocol):
+    """What a module in ``hooks/`` offers; its name is the key in YAML."""
+
+    def run(self, hook: Hook, call: HookCall) -> None:
+        """Do it, within the timeout. Raises ReconcilerError, saying what failed and how."""
+
+    def where(self, hook: Hook, container: str) -> str:
+        """The container in which it runs, ``container`` being the target's; empty for none."""
+
+
 # --- the world -------------------------------------------------------------------------------------------------------
 
 
@@ -287,12 +393,40 @@ class World(msgspec.Struct, frozen=True):
     """The four ports, wired by the command line: what observe, apply and restore may touch.
 
     ``store`` opens a destination once and then returns the same. ``node`` names this machine in intent records.
+    ``journal`` holds what must be put right after a kill.
     """
 
     clock: Clock
     host: Host
     store: Callable[[Destination], Store]
     node: str
+    journal: Journal
+
+
+class Entry(Protocol):
+    """One record in the journal, held by this process until it is cleared; a process that dies lets go of it."""
+
+    def write(self, content: bytes) -> None:
+        """Replace the content, atomically and durably (synced). Raises ReconcilerError."""
+
+    def clear(self) -> None:
+        """Remove the record, durably. Raises ReconcilerError."""
+
+
+class Journal(Protocol):
+    """Local records of what is stopped, paused or half restored: written and synced before anything is touched."""
+
+    def begin(self, content: bytes) -> Entry:
+        """A new record with that content. Raises ReconcilerError."""
+
+    def abandoned(self) -> Iterator[tuple[bytes, Entry]]:
+        """The records whose process has died, each held by this process from now on, oldest first."""
+
+    def recall(self, name: str) -> bytes | None:
+        """A lasting note that ``remember`` wrote; None without one."""
+
+    def remember(self, name: str, content: bytes) -> None:
+        """Keep a lasting note, durably: that a Restore document was begun or is done. Raises ReconcilerError."""
 
 
 class Progress(Protocol):
@@ -303,6 +437,9 @@ class Progress(Protocol):
 
     def advanced(self, size: int) -> None:
         """``size`` more stored bytes of the current action went through."""
+
+    def said(self, who: str, line: str) -> None:
+        """``who`` (a hook, as ``archive-pre in shop-db``) wrote a line; secrets are struck out already."""
 
     def finished(self, outcome: Outcome) -> None:
         """The action ended."""

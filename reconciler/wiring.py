@@ -11,6 +11,7 @@ from typing import cast
 from reconciler import registry
 from reconciler.adapters import node
 from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.journal import FileJournal, state_folder
 from reconciler.errors import Unreachable
 from reconciler.model import Destination
 from reconciler.ports import DestinationKind, Engine, Host, Store, World
@@ -22,7 +23,8 @@ def world(specs: Path) -> Iterator[World]:
     stores = _Stores()
     engine = _Once(_connect)
     try:
-        yield World(SystemClock(), Host(engine.get, specs), stores.get, node.name())
+        journal = FileJournal(state_folder())
+        yield World(SystemClock(), Host(engine.get, specs), stores.get, node.name(), journal)
     finally:
         stores.close()
         if engine.made is not None:

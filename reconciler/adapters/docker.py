@@ -23,8 +23,10 @@ from docker.errors import DockerException, NotFound
 from docker.types import Mount
 from requests.exceptions import RequestException
 
-from reconciler.adapters.engine_exec import ExecSource, feed
+from reconciler.adapters.engine_containers import Containers
+from reconciler.adapters.engine_exec import ExecSource, execute, feed
 from reconciler.adapters.engine_forms import (
+    Gone,
     container_of,
     image_of,
     nanoseconds,
@@ -38,7 +40,7 @@ from reconciler.adapters.engine_forms import (
 from reconciler.adapters.engine_wire import IDLE, Wire, ping
 from reconciler.errors import EngineError
 from reconciler.model import SourceReport
-from reconciler.ports import Container, Engine, Image, Source, Volume
+from reconciler.ports import Container, Engine, Execution, Image, Source, Volume
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def connect(idle: float = IDLE) -> Engine:
     return DockerEngine(api, path, idle)
 
 
-class DockerEngine:
+class DockerEngine(Containers):
     """ports.Engine over one Unix socket. Safe for several threads."""
 
     def __init__(self, api: docker.APIClient, path: str, idle: float) -> None:
@@ -78,6 +80,10 @@ class DockerEngine:
         self._base = f"/v{api.api_version}"
         self._image = ""
         self._making = threading.Lock()
+
+    def calling(self, doing: str) -> contextlib.AbstractContextManager[None]:
+        """What the library raises inside the block, as EngineError."""
+        return _engine_errors(doing)
 
     def volume(self, name: str) -> Volume | None:
         """The volume called ``name``; None when there is none."""
@@ -117,7 +123,7 @@ class DockerEngine:
         """The local image that ``reference`` names; None when there is none."""
         with _engine_errors(f"looking at image {reference}"):
             try:
-                return image_of(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
+                return image_of(self._api.inspect_image(reference))
             except NotFound:
                 return None
 
@@ -178,6 +184,10 @@ class DockerEngine:
         """Run ``command`` in a running container with ``chunks`` on its stdin."""
         feed(self, container, command, chunks, user)
 
+    def execute(self, container: str, command: tuple[str, ...], how: Execution) -> int:
+        """Run ``command`` in a running container to its end; its exit code."""
+        return execute(self, container, command, how)
+
     def close(self) -> None:
         """Remove the empty image and end connections."""
         with self._making:
@@ -190,10 +200,15 @@ class DockerEngine:
         """A new connection for a call that streams."""
         return Wire(self._path, doing, self._idle)
 
-    def make_exec(self, container: str, command: tuple[str, ...], user: str) -> str:
+    def make_exec(
+        self, container: str, command: tuple[str, ...], user: str, how: Execution | None = None
+    ) -> str:
         """Prepare a command in a container; its id."""
+        environment, workdir = dict(how.environment) if how else {}, (how.workdir if how else "") or None
         with _engine_errors(f"preparing a command in container {container}"):
-            made = self._api.exec_create(container, list(command), stdin=True, user=user)
+            made = self._api.exec_create(
+                container, list(command), stdin=True, user=user, environment=environment, workdir=workdir
+            )
         return str(made["Id"])
 
     def exec_state(self, exec_id: str) -> tuple[bool, int | None]:
@@ -337,6 +352,8 @@ def _engine_errors(doing: str) -> Iterator[None]:
         yield
     except DockerException as error:
         said = getattr(error, "explanation", None) or str(error)
+        if isinstance(error, NotFound):
+            raise Gone(f"the Docker Engine knows nothing of it, while {doing}: {said}") from None
         raise EngineError(f"the Docker Engine refused while {doing}: {said}") from None
     except RequestException as error:
         raise EngineError(f"the Docker Engine cannot be reached while {doing}: {error}") from None

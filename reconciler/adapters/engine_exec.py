@@ -16,6 +16,7 @@ from typing import Protocol
 from reconciler.adapters.engine_wire import CHUNK, Wire
 from reconciler.errors import EngineError, SourceError
 from reconciler.model import SourceReport
+from reconciler.ports import Execution
 from reconciler.tail import Tail
 
 STDOUT, STDERR = 1, 2
@@ -47,7 +48,9 @@ _POLLS = 600
 class Execs(Protocol):
     """What this module needs of the Engine: the small calls."""
 
-    def make_exec(self, container: str, command: tuple[str, ...], user: str) -> str:
+    def make_exec(
+        self, container: str, command: tuple[str, ...], user: str, how: Execution | None = None
+    ) -> str:
         """Prepare a command; its id."""
 
     def exec_state(self, exec_id: str) -> tuple[bool, int | None]:
@@ -66,10 +69,17 @@ class Execs(Protocol):
 class Exec:
     """One command, started, with its output as frames of (stream, bytes)."""
 
-    def __init__(self, engine: Execs, container: str, command: tuple[str, ...], user: str) -> None:
+    def __init__(
+        self,
+        engine: Execs,
+        container: str,
+        command: tuple[str, ...],
+        user: str,
+        how: Execution | None = None,
+    ) -> None:
         self._engine = engine
         self._container = container
-        self._id = engine.make_exec(container, command, user)
+        self._id = engine.make_exec(container, command, user, how)
         self.wire = engine.wire(f"running a command in container {container}")
         body = json.dumps({"Detach": False, "Tty": False}).encode()
         headers = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"}
@@ -146,6 +156,38 @@ class ExecSource:
                 yield data
             else:
                 self._said.add(data)
+
+
+def execute(engine: Execs, container: str, command: tuple[str, ...], how: Execution) -> int:
+    """Run ``command`` to its end under the supervisor, with a deadline; its exit code. Raises SourceError, EngineError."""
+    before = engine.incarnation(container)
+    wrapped = ("/bin/sh", "-c", _SUPERVISED, "sh", *command) if _has_shell(engine, container) else command
+    run = Exec(engine, container, wrapped, how.user, how)
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        run.wire.close()
+
+    timer = threading.Timer(how.timeout, expire)
+    timer.start()
+    try:
+        for _, data in run.frames():
+            for line in data.decode(errors="replace").splitlines():
+                how.said(line)
+        code = run.exit_code()
+    except (SourceError, EngineError):
+        if expired.is_set():
+            raise SourceError(
+                f"the command in container {container} took longer than {how.timeout:g} s"
+            ) from None
+        raise
+    finally:
+        timer.cancel()
+        run.wire.close()
+    if engine.incarnation(container) != before:
+        raise SourceError(f"container {container} was restarted or replaced while its command ran")
+    return code
 
 
 def feed(engine: Execs, container: str, command: tuple[str, ...], chunks: Iterable[bytes], user: str) -> None:

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import EngineError
-from reconciler.ports import Container, Image, Volume
+from reconciler.ports import Container, Image, Mount, Volume
+
+
+class Gone(EngineError):
+    """The Engine answered that there is no such container, volume, image or service."""
 
 
 def remembered(chunks: Iterable[bytes], head: bytearray) -> Iterator[bytes]:
@@ -64,8 +68,54 @@ def image_of(found: dict[str, Any]) -> Image:
 def container_of(found: dict[str, Any]) -> Container:
     """A container of a listing; links give it more names than its own, which is the shortest."""
     name = min(found["Names"] or [found["Id"]], key=len).removeprefix("/")
-    volumes = (mount["Name"] for mount in found["Mounts"] if mount["Type"] == "volume")
-    return Container(found["Id"], name, found["State"], tuple(volumes))
+    mounts = _mounts(found["Mounts"])
+    labels = found.get("Labels") or {}
+    return Container(
+        found["Id"], name, found["State"], _volumes(mounts), mounts, labels, found.get("Image") or ""
+    )
+
+
+def container_of_inspection(found: dict[str, Any]) -> Container:
+    """A container of an inspection; ``--tmpfs`` mounts are among its mounts here."""
+    state, config = found["State"], found["Config"]
+    listed = _mounts(found["Mounts"])
+    known = {mount.destination for mount in listed}
+    extra = (found["HostConfig"].get("Tmpfs") or {}).keys() - known
+    mounts = (*listed, *(Mount("tmpfs", destination) for destination in sorted(extra)))
+    return Container(
+        id=found["Id"],
+        name=found["Name"].removeprefix("/"),
+        state=state["Status"],
+        volumes=_volumes(mounts),
+        mounts=mounts,
+        labels=config.get("Labels") or {},
+        image=config.get("Image") or "",
+        started=state["StartedAt"],
+        health=_health(state),
+        pid=state.get("Pid") or 0,
+    )
+
+
+def _health(state: dict[str, Any]) -> str:
+    health = (state.get("Health") or {}).get("Status", "none")
+    return "" if health == "none" else str(health)
+
+
+def _mounts(found: list[dict[str, Any]]) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(
+            mount["Type"],
+            mount["Destination"],
+            mount.get("Name") or "",
+            "" if mount["Type"] == "tmpfs" else mount.get("Source") or "",
+            bool(mount.get("RW", True)),
+        )
+        for mount in found
+    )
+
+
+def _volumes(mounts: Iterable[Mount]) -> tuple[str, ...]:
+    return tuple(mount.name for mount in mounts if mount.type == "volume")
 
 
 def nanoseconds(time: str) -> int:

@@ -9,13 +9,15 @@ import os
 from pathlib import Path
 
 from reconciler.errors import SecretError
-from reconciler.model import FromEnv, FromFile, OptionValue, Secret
+from reconciler.model import FromEnv, FromFile, OptionValue, Secret, SecretRef
 
 _resolved: set[str] = set()
 
 
-def resolve(secret: Secret) -> str:
+def resolve(secret: Secret | SecretRef) -> str:
     """The value of a reference. Raises SecretError, naming the variable or file and never the value."""
+    if isinstance(secret, SecretRef):
+        secret = secret.secret
     value = _from_env(secret) if isinstance(secret, FromEnv) else _from_file(secret)
     _resolved.add(value)
     return value

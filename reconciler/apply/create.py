@@ -1,4 +1,7 @@
-"""Make one artifact: source → compress → hash → every destination at once; then commit at each, manifest last."""
+"""Make one artifact: source → compress → hash → every destination at once; then commit at each, manifest last.
+
+Its hooks run around that, and containers are held while the source is read: docs/hooks.md has the order.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,11 @@ from reconciler import __version__
 from reconciler.apply.commit import Upload
 from reconciler.apply.result import Result
 from reconciler.errors import ReconcilerError, SourceError
+from reconciler.lifecycle.environment import Facts
+from reconciler.lifecycle.hold import Hold, held
+from reconciler.lifecycle.hooks import Hooks, hooks_of
 from reconciler.manifests import encode
-from reconciler.model import Backup, Codec, Create, Fleet, Manifest, Plan, SourceReport, Target
+from reconciler.model import Backup, Codec, Create, Fleet, Manifest, Phase, Plan, SourceReport, Target
 from reconciler.pipeline.compress import compressor
 from reconciler.pipeline.transfer import Transferred, transfer
 from reconciler.ports import Progress, Source, TargetKind, World
@@ -25,31 +31,142 @@ _NOTHING = (
     "the source ended well and gave not a single byte: that is no backup. Of a pipeline, sh sees only the last command fail: "
     "run the first one alone, or let bash run it with `set -o pipefail`"
 )
+_BEFORE_COMMIT: tuple[Phase, ...] = ("archive-post", "process-pre", "process-post", "copy-pre")
 _UNPACK: dict[Codec, str] = {"zstd": "zstd -d -c", "gzip": "gzip -d -c", "none": "cat"}
 
 
 def create(action: Create, plan: Plan, fleet: Fleet, world: World, progress: Progress) -> Result:
-    """Make the artifact. Raises ReconcilerError when nothing was committed anywhere."""
+    """Make the artifact, with its hooks around it; everything that failed is in the result."""
     backup, target = _find(fleet, action)
+    facts = _facts(action, backup, target, world.node)
+    hooks = Hooks(hooks_of(fleet, target.id), facts, world, progress, target.uses.container)
+    making = _Making(action, plan, fleet, world, progress, backup, target, hooks)
+    try:
+        result = _outcome(making)
+    except BaseException as error:
+        also = (*hooks.fail(str(error) or "interrupted"), *hooks.end())
+        if not isinstance(error, ReconcilerError):
+            raise
+        result = Result(error="; ".join((str(error), *also)))
+    else:
+        late = hooks.end()
+        result = result._replace(error="; ".join(filter(None, (result.error, *late))))
+    return result._replace(warnings=(*result.warnings, *hooks.warnings), hooks=tuple(hooks.outcomes))
+
+
+class _Making(NamedTuple):
+    """One artifact in the making, and what it takes."""
+
+    action: Create
+    plan: Plan
+    fleet: Fleet
+    world: World
+    progress: Progress
+    backup: Backup
+    target: Target
+    hooks: Hooks
+
+
+def _outcome(making: _Making) -> Result:
+    """Make it, then run the hooks that follow. Raises ReconcilerError when nothing was committed anywhere."""
+    hooks = making.hooks
+    result, trouble = _make(making)
+    try:
+        if trouble or result.failures:
+            raise ReconcilerError(trouble or "; ".join(result.failures.values()))
+        hooks.run("copy-post")
+        hooks.run("success")
+    except ReconcilerError as error:
+        also = hooks.fail(str(error))
+        told = () if result.failures and not trouble else (f"{error}. The artifact itself was committed",)
+        return result._replace(error="; ".join((*told, *also)))
+    return result
+
+
+def _make(making: _Making) -> tuple[Result, str]:
+    """Read, and commit everywhere; also what is wrong although the artifact is good. Raises ReconcilerError."""
+    action, _, fleet, world, _, backup, target, hooks = making
     with ExitStack() as stack:
+        hooks.run("archive-pre")
         uploads, failures = _announce(action, fleet, world, stack)
         if not uploads:
             raise ReconcilerError("no destination took it: " + "; ".join(failures.values()))
-        with _opened(target, world) as source:
-            writers = {name: upload.writer for name, upload in uploads.items()}
-            moved = transfer(source.chunks(), compressor(backup.compression), writers, progress.advanced)
-            failures |= {name: str(error) for name, error in moved.failures.items()}
-            if len(moved.failures) == len(uploads):
-                raise ReconcilerError("every destination failed: " + "; ".join(failures.values()))
-            report = source.finish()
-            if not moved.source_size:
-                raise SourceError(_NOTHING)
+        hold = stack.enter_context(
+            held(
+                target.uses,
+                fleet.quiesce_of(target.id),
+                fleet.live.stops.get(target.id, ()),
+                world,
+                str(target.id),
+            )
+        )
+        moved, report = _read(making, hold, uploads)
+        failures |= {name: str(error) for name, error in moved.failures.items()}
+        if len(moved.failures) == len(uploads):
+            raise ReconcilerError("every destination failed: " + "; ".join(failures.values()))
+        if not moved.source_size:
+            raise SourceError(_NOTHING)
+        hooks.learn(size=moved.size, source_size=moved.source_size, sha256=moved.sha256)
+        for phase in _BEFORE_COMMIT:
+            hooks.run(phase)
         whole = {name: upload for name, upload in uploads.items() if name not in moved.failures}
         made = _Made(backup, target, moved, report)
-        failures |= _commit(whole, encode(_manifest(action, plan, made, world.clock.now())))
-    if len(failures) == len(action.destinations):
-        raise ReconcilerError("no destination took it: " + "; ".join(failures.values()))
-    return Result(failures=failures, warnings=report.warnings, size=moved.size)
+        failures |= _commit(whole, encode(_manifest(action, making.plan, made, world.clock.now())))
+        if len(failures) == len(action.destinations):
+            raise ReconcilerError("no destination took it: " + "; ".join(failures.values()))
+        hold.settle()
+    warnings = (*report.warnings, *hold.warnings, *_doubts(target, action, moved))
+    return Result(failures=failures, warnings=warnings, size=moved.size), hold.trouble
+
+
+def _read(making: _Making, hold: Hold, uploads: Mapping[str, Upload]) -> tuple[Transferred, SourceReport]:
+    """Everything from the source to every writer; what is held comes back as soon as the last byte was read."""
+    reports: list[SourceReport] = []
+
+    def chunks(source: Source) -> Iterator[bytes]:
+        yield from source.chunks()
+        reports.append(source.finish())
+        hold.check()
+        hold.release()
+
+    writers = {name: upload.writer for name, upload in uploads.items()}
+    with _opened(making.target, making.world) as source:
+        hold.on_expiry(source.close)
+        try:
+            moved = transfer(
+                chunks(source), compressor(making.backup.compression), writers, making.progress.advanced
+            )
+        except ReconcilerError:
+            hold.check()  # where the downtime ended the reading, that is the reason
+            raise
+    return moved, reports[0] if reports else SourceReport()
+
+
+def _doubts(target: Target, action: Create, moved: Transferred) -> Iterator[str]:
+    """Signs that a dump is not whole although it ended well: only where nothing in its format tells."""
+    if target.kind != "command":
+        return
+    least = getattr(target, "least", 0)
+    if moved.source_size < least:
+        yield f"the dump has {moved.source_size} bytes, less than minSize ({least}): is it whole?"
+    if moved.size * 2 < action.estimate:
+        yield f"the dump is less than half as large as the last one ({moved.size} of {action.estimate} bytes): is it whole?"
+
+
+def _facts(action: Create, backup: Backup, target: Target, node: str) -> Facts:
+    uses = target.uses
+    return Facts(
+        node=node,
+        service=target.id.service,
+        type=target.id.type,
+        kind=target.kind,
+        backup=backup.name,
+        tier=action.tier,
+        key=action.key,
+        destinations=action.destinations,
+        volume=uses.volumes[0] if uses.volumes else "",
+        container=uses.container,
+    )
 
 
 def _find(fleet: Fleet, action: Create) -> tuple[Backup, Target]:

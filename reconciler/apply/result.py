@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from reconciler.model import HookOutcome
+
 
 class Result(NamedTuple):
     """``error`` is empty on success; ``failures`` says why by destination; ``size`` is in stored bytes."""
@@ -13,3 +15,4 @@ class Result(NamedTuple):
     failures: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     size: int = 0
+    hooks: tuple[HookOutcome, ...] = ()

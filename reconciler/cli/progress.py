@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import click
+
 from reconciler.cli.show import show_outcome
 from reconciler.model import Action, Create, Outcome, Replicate
 
@@ -66,6 +68,16 @@ class Bars:
         if self._bar is not None:
             bar, task = self._bar
             bar.advance(task, size)
+
+    def said(self, who: str, line: str) -> None:
+        """A line that a hook wrote, above the bar."""
+        if self._quiet:
+            return
+        with suppress(OSError):
+            if self._bar is not None:
+                self._bar[0].console.print(f"  {who}: {line}", markup=False, highlight=False)
+            else:
+                click.echo(f"  {who}: {line}", err=True)
 
     def finished(self, outcome: Outcome) -> None:
         """Replace the bar with a line. No backup waits for an output that fails: the last words of the command tell of it."""

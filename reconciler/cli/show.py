@@ -10,7 +10,19 @@ from collections.abc import Iterable, Sequence
 import click
 
 from reconciler.cli.output import safe
-from reconciler.model import Action, Adopt, Create, Note, Outcome, Plan, Prune, Recover, Replicate, Severity
+from reconciler.model import (
+    Action,
+    Adopt,
+    Create,
+    Note,
+    Outcome,
+    Plan,
+    Prune,
+    Recover,
+    Replicate,
+    Restore,
+    Severity,
+)
 from reconciler.naming import parse
 from reconciler.wording import size_text
 
@@ -55,13 +67,21 @@ def explained(text: str, reason: str) -> str:
 def _parts(action: Action) -> tuple[str, str, str]:
     match action:
         case Create():
-            return "+", "green", f"{action.target}  {action.tier} → {', '.join(action.destinations)}"
+            held = f"; {', '.join(action.holds)}" if action.holds else ""
+            return "+", "green", f"{action.target}  {action.tier} → {', '.join(action.destinations)}{held}"
         case Replicate():
             way = f"{action.sources[0]} → {action.destination}"
             return "~", "yellow", f"{action.target}  {_which(action.key)}  {way}, {size_text(action.size)}"
         case Prune():
             what = f"{action.target}  {_which(action.key)}  at {action.destination}, {size_text(action.size)}"
             return "-", "red", what
+        case Restore():
+            place = action.to or "where it came from"
+            return (
+                "~",
+                "magenta",
+                f"{action.target}  {_which(action.key)}  to {place}, {size_text(action.size)}",
+            )
         case Recover():
             return "~", "yellow", f"{action.key}  at {action.destination}"
         case Adopt():

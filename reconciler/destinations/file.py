@@ -17,7 +17,7 @@ from reconciler.adapters.direct import DirectWriter
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, printable, reason
 from reconciler.errors import StoreError
 from reconciler.model import Destination
-from reconciler.model.fleet import SpecModel
+from reconciler.model.base import SpecModel
 from reconciler.naming import PART
 from reconciler.ports import Reader, Store, Stored, Writer
 

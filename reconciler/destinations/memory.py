@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place
 from reconciler.model import Destination
-from reconciler.model.fleet import SpecModel
+from reconciler.model.base import SpecModel
 from reconciler.ports import Reader, Store, Stored, Writer
 
 _contents: dict[str, dict[str, bytes]] = {}

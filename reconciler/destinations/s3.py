@@ -19,7 +19,7 @@ from reconciler.adapters.s3 import NOT_LISTED, Bucket, abort, error_code, find, 
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reveal
 from reconciler.errors import StoreError
 from reconciler.model import Destination, Secret
-from reconciler.model.fleet import SpecModel
+from reconciler.model.base import SpecModel
 from reconciler.ports import Reader, Store, Stored, Writer
 
 FIRST_PART = 8 << 20

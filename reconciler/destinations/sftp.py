@@ -18,7 +18,7 @@ from reconciler.adapters.ssh import Server, Session, is_transient
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reveal
 from reconciler.errors import StoreError, Unreachable
 from reconciler.model import Destination, Secret
-from reconciler.model.fleet import SpecModel
+from reconciler.model.base import SpecModel
 from reconciler.naming import PART
 from reconciler.ports import Reader, Store, Stored, Writer
 

@@ -20,7 +20,7 @@ from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, 
 from reconciler.adapters.webdav import Server, Upload, below, status_of
 from reconciler.errors import StoreError
 from reconciler.model import Destination, Secret
-from reconciler.model.fleet import SpecModel
+from reconciler.model.base import SpecModel
 from reconciler.ports import Reader, Store, Stored, Writer
 
 PARTS = ".parts"

@@ -30,7 +30,10 @@ class Adopt(msgspec.Struct, frozen=True, tag="adopt"):
 
 
 class Create(msgspec.Struct, frozen=True, tag="create"):
-    """Make one artifact of ``target`` and commit it at ``destinations``. ``estimate`` is the size of the last one in bytes."""
+    """Make one artifact of ``target`` and commit it at ``destinations``. ``estimate`` is the size of the last one in bytes.
+
+    ``holds`` says what is stopped or paused while its data is read, as ``stop shop-db``.
+    """
 
     target: TargetId
     tier: Tier
@@ -38,6 +41,7 @@ class Create(msgspec.Struct, frozen=True, tag="create"):
     destinations: tuple[str, ...]
     estimate: int
     reason: str
+    holds: tuple[str, ...] = ()
 
 
 class Replicate(msgspec.Struct, frozen=True, tag="replicate"):
@@ -61,7 +65,41 @@ class Prune(msgspec.Struct, frozen=True, tag="prune"):
     reason: str
 
 
-Action = Recover | Adopt | Create | Replicate | Prune
+class Restore(msgspec.Struct, frozen=True, tag="restore"):
+    """Carry out the Restore document ``name``: bring ``key`` of ``target`` back from the first good of ``sources``.
+
+    ``to`` is as ``restore --to`` takes it, or empty for where it came from. ``size`` in bytes.
+    """
+
+    name: str
+    target: TargetId
+    key: str
+    sources: tuple[str, ...]
+    to: str
+    overwrite: bool
+    size: int
+    reason: str
+
+
+Action = Recover | Adopt | Create | Replicate | Restore | Prune
+
+
+class HookOutcome(msgspec.Struct, frozen=True):
+    """What a hook did.
+
+    ``origin`` says where it is written (``policy``, ``backup shop``, ``target shop/dump``, ``container shop-db``), ``where``
+    names the container in which it ran. ``output`` is the end of what it said; ``error`` is empty on success;
+    ``ignored``: its failure is a warning (onError Continue).
+    """
+
+    phase: str
+    origin: str
+    kind: str
+    where: str = ""
+    seconds: float = 0.0
+    output: str = ""
+    error: str = ""
+    ignored: bool = False
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -102,6 +140,7 @@ class Outcome(msgspec.Struct, frozen=True):
     failures: dict[str, str] = {}
     skipped: str = ""
     warnings: tuple[str, ...] = ()
+    hooks: tuple[HookOutcome, ...] = ()
     size: int = 0
     seconds: float = 0.0
 

@@ -5,10 +5,14 @@ Built by ``spec`` alone; the annotations are the one source of the JSON Schemas 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
+
+from reconciler.model.base import OptionValue, SpecModel
+from reconciler.model.hooks import Encryption, Hook, Hooks, LabelStop, Placed, Quiesce, Quiesced, quiesce_of
 
 Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
 TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
@@ -40,42 +44,6 @@ Exclude = Annotated[
     ),
 ]
 """What a target that is a tree leaves out."""
-
-
-class SpecModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Base of everything that appears in YAML: camelCase keys, unknown keys rejected."""
-
-
-class FromEnv(SpecModel, frozen=True, kw_only=True):
-    """A secret in an environment variable of the reconciler."""
-
-    from_env: Annotated[
-        str,
-        Meta(
-            title="Environment variable",
-            description="Name of the environment variable that holds the secret.",
-            pattern="^[A-Za-z_][A-Za-z0-9_]*$",
-            examples=["S3_ACCESS_KEY"],
-        ),
-    ]
-
-
-class FromFile(SpecModel, frozen=True, kw_only=True):
-    """A secret in a file, such as a Docker secret. One trailing newline is not part of it."""
-
-    from_file: Annotated[
-        str,
-        Meta(
-            title="File",
-            description="Path of the file that holds the secret.",
-            min_length=1,
-            examples=["/run/secrets/s3"],
-        ),
-    ]
-
-
-Secret = FromEnv | FromFile
-OptionValue = str | int | float | bool | Secret
 
 
 class Retention(SpecModel, frozen=True, kw_only=True):
@@ -139,6 +107,14 @@ class TargetId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
         return f"{self.service}/{self.type}"
 
 
+class Uses(msgspec.Struct, frozen=True):
+    """What a target reads: names of volumes, absolute paths of this machine, and the container that it is read in or of."""
+
+    volumes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    container: str = ""
+
+
 class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
     """One thing to protect. Each kind is a subclass in ``targets/``, with its own fields and I/O."""
 
@@ -156,6 +132,9 @@ class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
         ),
     ] = None
 
+    hooks: Hooks = ()
+    quiesce: Quiesced = None
+
     @property
     def id(self) -> TargetId:
         """Service and type."""
@@ -170,6 +149,11 @@ class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
     def stem_extension(self) -> str:
         """Extension before compression, such as ``tar`` or ``sql``."""
         return "tar"
+
+    @property
+    def uses(self) -> Uses:
+        """What it reads; by this the containers are found that are held meanwhile, and where its hooks run."""
+        return Uses()
 
     @property
     def in_images(self) -> bool:
@@ -194,6 +178,30 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
         return self.url.partition("://")[0]
 
 
+LabelKind = Literal["docker-volume-backup", "velero"]
+
+
+class Discover(SpecModel, frozen=True, kw_only=True):
+    """Makes targets of what the Engine holds at each tick: all conditions together choose."""
+
+    label: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\s=]+(=.*)?$")] | None,
+        Meta(
+            title="Label",
+            description="Containers and volumes with this label: a key, or key=value.",
+            examples=["backup=yes"],
+        ),
+    ] = None
+    compose_project: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None,
+        Meta(
+            title="Compose project",
+            description="Volumes of this compose project.",
+            examples=["shop"],
+        ),
+    ] = None
+
+
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document."""
 
@@ -205,6 +213,12 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     suspend: bool = False
     retention: Retention = DEFAULT_RETENTION
     compression: Compression = Compression()
+    hooks: tuple[Hook, ...] = ()
+    hooks_from_labels: LabelKind | None = None
+    exec_label: str = ""
+    quiesce: Quiesce | None = None
+    encryption: Encryption | None = None
+    discover: Discover | None = None
     where: str = ""
 
 
@@ -239,7 +253,86 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "default"
     rule321: Rule321 = "warn"
     deletions: Deletions = Deletions()
+    hooks: tuple[Hook, ...] = ()
     where: str = ""
+
+
+class RestoreTarget(SpecModel, frozen=True, kw_only=True):
+    """What is restored."""
+
+    service: Annotated[
+        Name, Meta(title="Service", description="Service of the target.", examples=["grafana"])
+    ]
+    type: Annotated[Name, Meta(title="Type", description="Type of the target.", examples=["data"])]
+
+    @property
+    def id(self) -> TargetId:
+        """Service and type."""
+        return TargetId(self.service, self.type)
+
+
+class RestoreTo(SpecModel, frozen=True, kw_only=True):
+    """Where a restore goes, when not to where the data came from. One of the three."""
+
+    volume: Annotated[
+        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None,
+        Meta(
+            title="Volume",
+            description="Name of a volume; a missing one is made.",
+            examples=["grafana_data_restored"],
+        ),
+    ] = None
+    path: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\x00]+$")] | None,
+        Meta(
+            title="Path",
+            description="A folder; a relative path starts at the folder of the file that names it.",
+            examples=["/srv/look"],
+        ),
+    ] = None
+    container: Annotated[
+        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None,
+        Meta(
+            title="Container",
+            description="A container whose restore command is fed.",
+            examples=["shop-db-new"],
+        ),
+    ] = None
+
+    def __str__(self) -> str:
+        """As ``restore --to`` takes it."""
+        if self.volume:
+            return f"volume:{self.volume}"
+        return f"path:{self.path}" if self.path else f"container:{self.container}"
+
+
+class RestoreOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A restore as a commit: done once. ``digest`` tells a changed document from the one that was done; ``at`` is UTC."""
+
+    name: str
+    target: TargetId
+    digest: str
+    at: datetime | None = None
+    source: str = ""
+    to: RestoreTo | None = None
+    overwrite: bool = False
+    where: str = ""
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What the containers of the moment add to the specs, by target; made by ``observe.resolve`` at each look.
+
+    ``hooks`` and ``stops`` come from labels; ``holds`` says in words what is held while a target is read; ``problems`` say
+    why a target cannot be backed up. ``notes`` and ``errors`` are pairs of a subject and a message: what discovery found, and
+    labels that cannot be followed.
+    """
+
+    hooks: dict[TargetId, tuple[Placed, ...]] = {}
+    stops: dict[TargetId, tuple[LabelStop, ...]] = {}
+    holds: dict[TargetId, tuple[str, ...]] = {}
+    problems: dict[TargetId, str] = {}
+    notes: tuple[tuple[str, str], ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,8 +340,19 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
 
     destinations: tuple[Destination, ...] = ()
     backups: tuple[Backup, ...] = ()
+    restores: tuple[RestoreOrder, ...] = ()
     policy: Policy = Policy()
     commit: str | None = None
+    live: Live = Live()
+
+    def quiesce_of(self, target: TargetId) -> Quiesce | None:
+        """How containers are held while ``target`` is read: its own word, else its Backup's; None for not at all."""
+        for backup in self.backups:
+            for item in backup.targets:
+                if item.id == target:
+                    asked = quiesce_of(item.quiesce) or backup.quiesce
+                    return asked if asked and asked.mode != "none" else None
+        return None
 
     def destination(self, name: str) -> Destination:
         """The destination called ``name``; KeyError when there is none."""

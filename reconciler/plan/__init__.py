@@ -19,6 +19,7 @@ from reconciler.model import (
     Prune,
     Recover,
     Replicate,
+    Restore,
     TargetId,
 )
 from reconciler.plan.guard import withhold
@@ -89,3 +90,5 @@ def _shape(action: Action) -> tuple[str, ...]:
             return (type(action).__name__.lower(), action.key, action.destination)
         case Adopt():
             return ("adopt", action.destination)
+        case Restore():
+            return ("restore", action.name, action.key, action.to)

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from reconciler import schedule
 from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replicate, Retention, Target
 from reconciler.model.observed import to_stamp
@@ -45,9 +47,12 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     artifacts = good_artifacts(held)
     due = _due(view, backup, target, artifacts.values(), now, forced=forced)
     problem = _problem(view, target) or (_emptied(view, target) if due and not forced else None)
-    create = None
+    create: Create | None = None
+    later: tuple[str, ...] = ()
     if due and not problem:
         create, problem = _create(view, backup, target, artifacts, now, due)
+    if create:
+        create, later = _local_first(view, create)
     if create:
         artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
     judged = _judge(view, backup, artifacts.values(), held, now)
@@ -62,7 +67,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
         notes.append(Note("info", "deletions", str(target.id), message))
     return Wish(
         create,
-        tuple(_replicates(view, held, judged, create)),
+        (*_followers(create, later), *_replicates(view, held, judged, create)),
         tuple(prune for prune in prunes if prune.key not in awaited),
         tuple(notes),
     )
@@ -147,6 +152,26 @@ def _create(
     if any(key in copies for copies in view.held(target.id).values()):
         return None, None  # asked for twice within a second: a name is never used again
     return Create(target.id, tier, key, wanting, _last_size(view.held(target.id)), reason), None
+
+
+def _local_first(view: View, create: Create) -> tuple[Create, tuple[str, ...]]:
+    """While containers are held only local destinations are written, if there is one; the others follow from it."""
+    if not (view.fleet.quiesce_of(create.target) or create.target in view.fleet.live.stops):
+        return create, ()
+    held = view.fleet.live.holds.get(create.target, ())
+    here = tuple(name for name in create.destinations if view.fleet.destination(name).protocol == "file")
+    local = here or create.destinations
+    later = tuple(name for name in create.destinations if name not in local)
+    return msgspec.structs.replace(create, destinations=local, holds=held), later
+
+
+def _followers(create: Create | None, later: tuple[str, ...]) -> Iterable[Replicate]:
+    """Copies of an artifact that is about to be made, at the destinations for which nobody's service waits."""
+    if create is None:
+        return
+    for name in later:
+        why = "right after the backup: no container waits for it"
+        yield Replicate(create.target, create.key, create.destinations, name, create.estimate, why)
 
 
 def _problem(view: View, target: Target) -> Note | None:

@@ -10,6 +10,7 @@ import msgspec
 from reconciler import schedule
 from reconciler.copies321 import rule321
 from reconciler.model import (
+    Action,
     Adopt,
     Backup,
     Copy,
@@ -22,6 +23,7 @@ from reconciler.model import (
     Outcome,
     Plan,
     Recover,
+    Restore,
     TargetId,
 )
 from reconciler.model.status import (
@@ -212,7 +214,7 @@ def _outcome(outcome: Outcome) -> OutcomeStatus:
     return OutcomeStatus(
         action=type(action).__name__.lower(),
         target="" if isinstance(action, Adopt | Recover) else str(action.target),
-        destinations=action.destinations if isinstance(action, Create) else (action.destination,),
+        destinations=_destinations(action),
         key="" if isinstance(action, Adopt) else clean(action.key),
         reason=clean(action.reason),
         state=outcome_state(outcome),
@@ -223,3 +225,13 @@ def _outcome(outcome: Outcome) -> OutcomeStatus:
         size=outcome.size,
         seconds=round(outcome.seconds, 3),
     )
+
+
+def _destinations(action: Action) -> tuple[str, ...]:
+    match action:
+        case Create():
+            return action.destinations
+        case Restore():
+            return action.sources
+        case _:
+            return (action.destination,)

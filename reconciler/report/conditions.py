@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from reconciler.model import Action, Adopt, Create, Outcome, Plan, Recover
+from reconciler.model import Action, Adopt, Create, Outcome, Plan, Recover, Restore
 from reconciler.model.status import (
     Condition,
     ConditionType,
@@ -106,5 +106,7 @@ def describe(action: Action) -> str:
             return f"adopt {action.destination}"
         case Recover():
             return f"recover {clean(action.key)} at {action.destination}"
+        case Restore():
+            return f"restore {action.target}"
         case _:
             return f"{type(action).__name__.lower()} {action.target} at {action.destination}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from reconciler.model import (
     Target,
 )
 from reconciler.model.fleet import DEFAULT_RETENTION
+from reconciler.model.hooks import quiesce_of
 from reconciler.spec.documents import (
     AnyTarget,
     BackupDocument,
@@ -29,13 +29,17 @@ from reconciler.spec.documents import (
     DestinationDocument,
     Document,
     PolicyDocument,
+    RestoreDocument,
 )
+from reconciler.spec.locate import located_encryption, located_hooks, path_of
+from reconciler.spec.restores import restore
 from reconciler.spec.urls import absolute
 
+AnyDocument = DestinationDocument | BackupDocument | PolicyDocument | RestoreDocument
 _PATH_OPTIONS = ("_file", "_hosts")
 
 
-def typed(data: Any) -> DestinationDocument | BackupDocument | PolicyDocument | None:
+def typed(data: Any) -> AnyDocument | None:
     """The typed document, or None where the data is not yet right (its problems are reported by then)."""
     try:
         return msgspec.convert(data, Document)  # type: ignore[no-any-return]
@@ -57,6 +61,7 @@ def located(found: Target, folder: Path) -> Target:
     locate = getattr(found, "located", None)
     try:
         placed: Target = locate(folder) if locate is not None else found
+        placed = msgspec.structs.replace(placed, hooks=located_hooks(placed.hooks, folder))
     except (RuntimeError, ValueError):  # a home folder that does not exist, reported by the field rules
         return found
     return placed
@@ -65,7 +70,7 @@ def located(found: Target, folder: Path) -> Target:
 def fleet(documents: Iterable[tuple[Any, str, Path]]) -> Fleet:
     """The fleet of typed documents, each with its place and the folder that its relative paths start from."""
     found = list(documents)
-    policies = [(document, where) for document, where, _ in found if isinstance(document, PolicyDocument)]
+    policies = [entry for entry in found if isinstance(entry[0], PolicyDocument)]
     policy = _policy(*policies[0]) if policies else Policy()
     defaults = (policies[0][0].spec.defaults if policies else None) or Defaults()
     return Fleet(
@@ -73,16 +78,18 @@ def fleet(documents: Iterable[tuple[Any, str, Path]]) -> Fleet:
             _destination(*entry) for entry in found if isinstance(entry[0], DestinationDocument)
         ),
         backups=tuple(_backup(*entry, defaults) for entry in found if isinstance(entry[0], BackupDocument)),
+        restores=tuple(restore(*entry) for entry in found if isinstance(entry[0], RestoreDocument)),
         policy=policy,
     )
 
 
-def _policy(document: PolicyDocument, where: str) -> Policy:
+def _policy(document: PolicyDocument, where: str, folder: Path) -> Policy:
     spec = document.spec
     return Policy(
         name=document.metadata.name,
         rule321=spec.rule321,
         deletions=spec.deletions or Deletions(),
+        hooks=located_hooks(spec.hooks, folder),
         where=where,
     )
 
@@ -104,16 +111,11 @@ def _option(key: str, value: Any, folder: Path) -> OptionValue:
     if isinstance(value, Mapping):
         if "fromEnv" in value:
             return FromEnv(from_env=value["fromEnv"])
-        return FromFile(from_file=_path(value["fromFile"], folder))
+        return FromFile(from_file=path_of(value["fromFile"], folder))
     if isinstance(value, str) and key.endswith(_PATH_OPTIONS):
-        return _path(value, folder)
+        return path_of(value, folder)
     option: OptionValue = value
     return option
-
-
-def _path(text: str, folder: Path) -> str:
-    expanded = os.path.expanduser(text)
-    return expanded if os.path.isabs(expanded) else os.path.normpath(folder.absolute() / expanded)
 
 
 def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaults) -> Backup:
@@ -127,6 +129,12 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         destinations=spec.destinations or defaults.destinations or (),
         retention=spec.retention or defaults.retention or DEFAULT_RETENTION,
         compression=_compression(spec.compression or defaults.compression),
+        hooks=located_hooks(spec.hooks, folder),
+        hooks_from_labels=spec.hooks_from_labels,
+        exec_label=spec.exec_label or "",
+        quiesce=quiesce_of(spec.quiesce),
+        encryption=located_encryption(spec.encryption or defaults.encryption, folder),
+        discover=spec.discover,
         where=where,
     )
 

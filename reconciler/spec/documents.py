@@ -10,11 +10,25 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from reconciler import registry
-from reconciler.model import Codec, Compression, Deletions, Retention, Rule321, Target
-from reconciler.model.fleet import Name, SpecModel
+from reconciler.model import (
+    Codec,
+    Compression,
+    Deletions,
+    Discover,
+    Encryption,
+    LabelKind,
+    RestoreTo,
+    Retention,
+    Rule321,
+    Target,
+)
+from reconciler.model.base import SpecModel
+from reconciler.model.fleet import Name, RestoreTarget
+from reconciler.model.hooks import Hooks, Quiesced
 
 API_VERSION = "reconciler/v1"
 
@@ -82,6 +96,18 @@ Compressed = Annotated[
         title="Compression",
         description="How artifacts are compressed: a codec, or a codec with its level. Default: zstd at level 3.",
         examples=["zstd", {"codec": "gzip", "level": 9}],
+    ),
+]
+
+
+Encrypted = Annotated[
+    Encryption | None,
+    Meta(
+        title="Encryption",
+        description="Encrypts artifacts before they leave this machine: with age or with OpenPGP. Default: none.",
+        examples=[
+            {"age": {"recipients": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]}}
+        ],
     ),
 ]
 
@@ -173,11 +199,19 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
         tuple[AnyTarget, ...],
         Meta(
             title="Targets",
-            description="The things to protect.",
+            description="The things to protect; may be left out beside discover.",
             min_length=1,
             examples=[[{"name": "grafana", "kind": "volume", "volume": "grafana_data"}]],
         ),
-    ]
+    ] = ()
+    discover: Annotated[
+        Discover | None,
+        Meta(
+            title="Discover",
+            description="Makes more targets of what the Engine holds at each tick.",
+            examples=[{"label": "backup=yes"}, {"composeProject": "shop"}],
+        ),
+    ] = None
     schedule: Schedule | None = None
     timezone: TimeZone | None = None
     suspend: Annotated[
@@ -191,6 +225,25 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
     destinations: DestinationNames | None = None
     retention: Kept = None
     compression: Compressed = None
+    encryption: Encrypted = None
+    hooks: Hooks = ()
+    hooks_from_labels: Annotated[
+        LabelKind | None,
+        Meta(
+            title="Hooks from labels",
+            description="Also runs the hooks that containers carry as labels of docker-volume-backup or velero.",
+            examples=["docker-volume-backup"],
+        ),
+    ] = None
+    exec_label: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\s,]+$", max_length=255)] | None,
+        Meta(
+            title="Exec label",
+            description="Only containers whose label docker-volume-backup.exec-label has this value; needs hooksFromLabels.",
+            examples=["database"],
+        ),
+    ] = None
+    quiesce: Quiesced = None
 
 
 class BackupDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag="Backup"):
@@ -222,6 +275,7 @@ class Defaults(SpecModel, frozen=True, kw_only=True):
     destinations: DestinationNames | None = None
     retention: Kept = None
     compression: Compressed = None
+    encryption: Encrypted = None
 
 
 class PolicySpec(SpecModel, frozen=True, kw_only=True):
@@ -252,6 +306,7 @@ class PolicySpec(SpecModel, frozen=True, kw_only=True):
             examples=["keep"],
         ),
     ] = "keep"
+    hooks: Hooks = ()
     defaults: Annotated[
         Defaults | None,
         Meta(
@@ -273,9 +328,63 @@ class PolicyDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag
     ]
 
 
-Document = DestinationDocument | BackupDocument | PolicyDocument
+class RestoreSpec(SpecModel, frozen=True, kw_only=True):
+    """What to restore, of which time, and where to."""
+
+    target: Annotated[
+        RestoreTarget,
+        Meta(
+            title="Target",
+            description="Service and type of what is restored.",
+            examples=[{"service": "grafana", "type": "data"}],
+        ),
+    ]
+    at: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}", max_length=40)]
+        | None,
+        Meta(
+            title="At",
+            description="The newest artifact at or before this time (ISO 8601, with Z or an offset). Default: the newest.",
+            examples=["2026-01-20T12:00:00Z"],
+        ),
+    ] = None
+    source: Annotated[
+        Name | None,
+        Meta(title="From", description="Only from this destination.", examples=["local"]),
+    ] = msgspec.field(default=None, name="from")
+    to: Annotated[
+        RestoreTo | None,
+        Meta(
+            title="To",
+            description="Where it goes. Default: where it came from, which needs overwrite when there is data.",
+            examples=[{"volume": "grafana_data_restored"}],
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool,
+        Meta(title="Overwrite", description="Replaces what is there. Default: false.", examples=[True]),
+    ] = False
+
+
+class RestoreDocument(SpecModel, frozen=True, kw_only=True, tag_field="kind", tag="Restore"):
+    """A restore as a commit: done once, then recorded as done in the status."""
+
+    api_version: Version
+    metadata: Named
+    spec: Annotated[
+        RestoreSpec,
+        Meta(
+            title="Restore",
+            description="What to restore, of which time, and where to.",
+            examples=[{"target": {"service": "grafana", "type": "data"}, "overwrite": True}],
+        ),
+    ]
+
+
+Document = DestinationDocument | BackupDocument | PolicyDocument | RestoreDocument
 DOCUMENTS: dict[str, type[SpecModel]] = {
     "Destination": DestinationDocument,
     "Backup": BackupDocument,
     "Policy": PolicyDocument,
+    "Restore": RestoreDocument,
 }

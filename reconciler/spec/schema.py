@@ -79,7 +79,11 @@ def _any_document() -> Schema:
         "examples": ["Backup"],
     }
     return {
-        **_head("any", "reconciler", "Any document of the reconciler: a Destination, a Backup or a Policy."),
+        **_head(
+            "any",
+            "reconciler",
+            "Any document of the reconciler: a Destination, a Backup, a Policy or a Restore.",
+        ),
         "type": "object",
         "properties": {"apiVersion": first["apiVersion"], "kind": kind},
         "required": ["apiVersion", "kind"],
@@ -101,7 +105,7 @@ def _definitions() -> dict[str, Schema]:
     models = [*DOCUMENTS.values(), *options.values(), FromEnv, FromFile]
     _, raw = msgspec.json.schema_components(models, ref_template=_TEMPLATE, schema_hook=_hook)
     definitions: dict[str, Schema] = {name: _finished(node) for name, node in sorted(raw.items())}
-    definitions["Secret"] = _SECRET
+    definitions["Secret"] = definitions["SecretRef"] = _SECRET
     _choose_options(definitions["DestinationSpec"], options)
     return definitions
 

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, cast
 from msgspec import Meta
 
 from reconciler.errors import Refused, SourceError
-from reconciler.model import Probe, SourceReport, Target
+from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
 from reconciler.ports import NO_FACTS, Host, Sink, Source
 from reconciler.tail import Tail
@@ -67,6 +67,11 @@ class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
             extra_json_schema={"not": {"pattern": r"(^|\.)(json|part)$"}},
         ),
     ] = "dump"
+
+    @property
+    def uses(self) -> Uses:
+        """The container where the commands run."""
+        return Uses(container=self.container or "")
 
     @property
     def stem_extension(self) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from reconciler.model import Probe, Target
+from reconciler.model import Probe, Target, Uses
 from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
@@ -33,6 +33,11 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
         ),
     ]
     exclude: Exclude = ()
+
+    @property
+    def uses(self) -> Uses:
+        """The path."""
+        return Uses(paths=(self.path,))
 
     def located(self, folder: Path) -> PathTarget:
         """The same target with an absolute path; a relative one starts at ``folder``."""

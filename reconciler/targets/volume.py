@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from reconciler.errors import EngineError, ReconcilerError, Refused, SourceError
-from reconciler.model import Probe, SourceReport, Target
+from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
@@ -41,6 +41,11 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
         ),
     ]
     exclude: Exclude = ()
+
+    @property
+    def uses(self) -> Uses:
+        """The volume."""
+        return Uses(volumes=(self.volume,))
 
     def probe(self, host: Host) -> Probe:
         """Whether the volume exists. Raises EngineError when the Engine does not answer."""

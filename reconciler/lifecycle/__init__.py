@@ -1,0 +1,1 @@
+"""What happens around reading and restoring data: hooks, and containers that are held. Used by apply and restore."""

@@ -1,0 +1,150 @@
+"""Runs the hooks of a phase in their order, and keeps what each did. Used by apply and restore.
+
+The order in a phase is Policy, Backup, target, then labels by container name. A hook that fails ends its phase; the rest
+of it, and later phases, run only those that say ``always``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import msgspec
+
+from reconciler import registry
+from reconciler.adapters.secrets import redact
+from reconciler.errors import ReconcilerError
+from reconciler.lifecycle.environment import Facts, environment
+from reconciler.model import Fleet, HookOutcome, Phase, Placed, TargetId
+from reconciler.ports import HookCall, HookKind, Progress, World
+from reconciler.tail import Tail
+
+_BACKUP: tuple[Phase, ...] = (
+    "archive-pre",
+    "archive-post",
+    "process-pre",
+    "process-post",
+    "copy-pre",
+    "copy-post",
+)
+_FAILURE: tuple[Phase, ...] = ("failure",)
+
+
+class HookFailed(ReconcilerError):
+    """A hook with onError Fail failed."""
+
+
+def hooks_of(fleet: Fleet, target: TargetId) -> tuple[Placed, ...]:
+    """Every hook that concerns ``target``, in order."""
+    placed = [Placed("policy", hook) for hook in fleet.policy.hooks]
+    for backup in fleet.backups:
+        for item in backup.targets:
+            if item.id == target:
+                placed += [Placed(f"backup {backup.name}", hook) for hook in backup.hooks]
+                placed += [Placed(f"target {target}", hook) for hook in item.hooks]
+    return (*placed, *fleet.live.hooks.get(target, ()))
+
+
+class Hooks:
+    """The hooks around one artifact, prune or restore. ``facts`` grow while it goes on; ``failed`` says that something did."""
+
+    def __init__(
+        self, placed: Iterable[Placed], facts: Facts, world: World, progress: Progress, container: str = ""
+    ) -> None:
+        self._placed = tuple(placed)
+        self._world = world
+        self._progress = progress
+        self._container = container
+        self.facts = facts
+        self.failed = False
+        self._last: Phase | None = None
+        self.outcomes: list[HookOutcome] = []
+
+    def learn(self, **facts: object) -> None:
+        """Hooks from now on know more."""
+        self.facts = msgspec.structs.replace(self.facts, **facts)
+
+    def fail(self, error: str) -> tuple[str, ...]:
+        """Something failed: hooks of later phases that say ``always`` run, then ``failure``. What failed of these, too."""
+        self.failed = True
+        self.learn(error=redact(error))
+        later = _BACKUP[_BACKUP.index(self._last) + 1 :] if self._last in _BACKUP else _BACKUP
+        return tuple(filter(None, (self._attempt(phase) for phase in (*later, *_FAILURE))))
+
+    def end(self) -> tuple[str, ...]:
+        """Run ``finally``; what failed of it."""
+        return tuple(filter(None, (self._attempt("finally"),)))
+
+    def _attempt(self, phase: Phase) -> str:
+        try:
+            self.run(phase)
+        except HookFailed as error:
+            return str(error)
+        return ""
+
+    def run(self, phase: Phase) -> None:
+        """Run the phase; after a failure only what says ``always``. Raises HookFailed, after those, where one failed."""
+        first: HookFailed | None = None
+        self._last = phase
+        for placed in self._placed:
+            hook = placed.hook
+            told = phase in ("failure", "finally")  # these are for failures too
+            if hook.phase != phase or (((self.failed and not told) or first) and not hook.always):
+                continue
+            outcome = self._one(placed)
+            self.outcomes.append(outcome)
+            if outcome.error and hook.fails:
+                first = first or HookFailed(f"{_name(placed, outcome.where)} failed: {outcome.error}")
+        if first:
+            self.failed = True
+            raise first
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Failures that do not count, as sentences."""
+        return tuple(
+            f"{item.phase} hook of {item.origin} failed: {item.error}"
+            for item in self.outcomes
+            if item.error and item.ignored
+        )
+
+    def _one(self, placed: Placed) -> HookOutcome:
+        hook = placed.hook
+        kind = cast(HookKind, registry.find("hooks", hook.kind))
+        where = kind.where(hook, self._container)
+        who = _name(placed, where)
+        heard = Tail(4096)
+        begun = self._world.clock.monotonic()
+
+        def said(line: str) -> None:
+            clean = redact(line)
+            heard.add(clean.encode() + b"\n")
+            self._progress.said(who, clean)
+
+        variables = environment(hook.phase, self.facts)
+        call = HookCall(
+            environment=variables,
+            timeout=hook.seconds,
+            said=said,
+            host=self._world.host,
+            container=self._container,
+        )
+        error = ""
+        try:
+            kind.run(hook, call)
+        except ReconcilerError as failed:
+            error = redact(str(failed))
+        return HookOutcome(
+            phase=hook.phase,
+            origin=placed.origin,
+            kind=hook.kind,
+            where=where,
+            seconds=self._world.clock.monotonic() - begun,
+            output=heard.text(),
+            error=error,
+            ignored=bool(error) and not hook.fails,
+        )
+
+
+def _name(placed: Placed, where: str) -> str:
+    return f"{placed.hook.phase} hook of {placed.origin}" + (f" in {where}" if where else "")
