@@ -98,7 +98,8 @@ def session(specs: Path) -> Iterator[Session]:
     book = ledger.open_ledger(specs, repository)
     previous, unreadable = _last_status(book)
     with wiring.world(specs) as world:
-        yield Session(specs, fleet, warnings, world, book, world.clock.now(), previous, unreadable)
+        here = fleet.on(world.node)
+        yield Session(specs, here, warnings, world, book, world.clock.now(), previous, unreadable)
 
 
 @contextmanager

@@ -219,6 +219,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     quiesce: Quiesce | None = None
     encryption: Encryption | None = None
     discover: Discover | None = None
+    node: str = ""
     where: str = ""
 
 
@@ -336,7 +337,10 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """All specs of one revision. ``commit`` is the git commit they came from (None outside git)."""
+    """All specs of one revision. ``commit`` is the git commit they came from (None outside git).
+
+    ``elsewhere`` are the targets of Backups that other nodes carry out, and that are not among ``backups`` therefore.
+    """
 
     destinations: tuple[Destination, ...] = ()
     backups: tuple[Backup, ...] = ()
@@ -344,6 +348,14 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     commit: str | None = None
     live: Live = Live()
+    elsewhere: tuple[TargetId, ...] = ()
+
+    def on(self, node: str) -> Fleet:
+        """What ``node`` carries out of it: the Backups that name it, and those that name none."""
+        ours = tuple(backup for backup in self.backups if backup.node in ("", node))
+        others = (backup for backup in self.backups if backup.node not in ("", node))
+        elsewhere = tuple(target.id for backup in others for target in backup.targets)
+        return msgspec.structs.replace(self, backups=ours, elsewhere=elsewhere)
 
     def quiesce_of(self, target: TargetId) -> Quiesce | None:
         """How containers are held while ``target`` is read: its own word, else its Backup's; None for not at all."""

@@ -39,6 +39,7 @@ def _destinations(view: View) -> Iterable[Note]:
 
 def _orphans(view: View) -> Iterable[Note]:
     named = {target.id for backup in view.fleet.backups for target in backup.targets}
+    named.update(view.fleet.elsewhere)
     for target in sorted(set(view.holdings) - named):
         held = view.held(target)
         count = sum(len(copies) for copies in held.values())

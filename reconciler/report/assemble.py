@@ -185,6 +185,7 @@ def _destination(item: Destination, listing: Listing | None, markers: Mapping[st
 
 def _orphans(facts: Facts) -> tuple[Orphan, ...]:
     named = {target.id for backup in facts.fleet.backups for target in backup.targets}
+    named.update(facts.fleet.elsewhere)
     return tuple(_orphan(target, facts.copies[target]) for target in sorted(set(facts.copies) - named))
 
 

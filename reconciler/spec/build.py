@@ -135,6 +135,7 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         quiesce=quiesce_of(spec.quiesce),
         encryption=located_encryption(spec.encryption or defaults.encryption, folder),
         discover=spec.discover,
+        node=spec.node or "",
         where=where,
     )
 

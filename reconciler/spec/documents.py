@@ -212,6 +212,14 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
             examples=[{"label": "backup=yes"}, {"composeProject": "shop"}],
         ),
     ] = None
+    node: Annotated[
+        Name | None,
+        Meta(
+            title="Node",
+            description="The machine that carries it out: its host name in lower case, or RECONCILER_NODE. Default: any.",
+            examples=["nas"],
+        ),
+    ] = None
     schedule: Schedule | None = None
     timezone: TimeZone | None = None
     suspend: Annotated[

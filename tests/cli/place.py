@@ -98,6 +98,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What the commands see: this process's environment, the folder's clock, and nothing of this user's state."""
         state = {"XDG_STATE_HOME": str(self.root / "state"), "RECONCILER_NODE": "here"}
+        state["RECONCILER_STATE_DIR"] = str(self.root / "state")
         return {**os.environ, **state, "RECONCILER_NOW": self.now, **self.env}
 
     def run(self, *arguments: str) -> Ran:
