@@ -5,12 +5,15 @@ is a failure; otherwise it is a skip that says what to install.
 """
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 import pytest
 
+from tests.parts.databases import DatabaseImage
+from tests.parts.databases import database_image as import_databases
 from tests.parts.engine import EngineHost
 from tests.parts.engine import engine_host as start_engine
 from tests.parts.process import MissingPart
@@ -20,7 +23,7 @@ from tests.parts.sftp import sftp_server as start_sftp
 from tests.parts.webdav import WebdavServer
 from tests.parts.webdav import webdav_server as start_webdav
 
-P = TypeVar("P", EngineHost, S3Server, SftpServer, WebdavServer)
+P = TypeVar("P", DatabaseImage, EngineHost, S3Server, SftpServer, WebdavServer)
 USED = pytest.StashKey[list[str]]()
 
 
@@ -51,6 +54,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def in_ci() -> bool:
     """Whether nothing may be skipped."""
     return os.environ.get("CI") == "true"
+
+
+@pytest.fixture(autouse=True)
+def _own_journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test recovers what another one left, or what a reconciler of this machine holds."""
+    monkeypatch.setenv("RECONCILER_STATE_DIR", str(tmp_path_factory.getbasetemp() / uuid.uuid4().hex))
 
 
 class Parts:
@@ -84,6 +93,12 @@ def parts(pytestconfig: pytest.Config) -> Iterator[Parts]:
 def engine_host(parts: Parts) -> EngineHost:
     """A private Docker Engine with the image `busybox:test`; `.url` is its DOCKER_HOST."""
     return parts.start(start_engine())
+
+
+@pytest.fixture(scope="session")
+def database_image(parts: Parts, engine_host: EngineHost) -> str:
+    """The image that `tests.parts.databases.postgres(engine_host, …)` and the like need in that Engine."""
+    return parts.start(import_databases(engine_host)).name
 
 
 @pytest.fixture(scope="session")

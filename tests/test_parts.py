@@ -6,9 +6,12 @@ import boto3
 import paramiko
 import pytest
 from botocore.exceptions import ClientError
+from docker.models.containers import Container
 from webdav4.fsspec import WebdavFileSystem
 
+from tests.parts.databases import MARIADB, POSTGRES, REDIS, SQLITE, Kind, database
 from tests.parts.engine import EngineHost
+from tests.parts.process import until
 from tests.parts.s3 import S3Server
 from tests.parts.s3_app import Call, Fault, name_call
 from tests.parts.sftp import SftpServer
@@ -112,3 +115,84 @@ def test_webdav_wants_the_password(webdav_server: WebdavServer) -> None:
     assert (webdav_server.root / "x").read_bytes() == b"kept"
     with pytest.raises(Exception, match="401"):
         WebdavFileSystem(webdav_server.url, auth=(webdav_server.user, "wrong")).find("/")
+
+
+TABLE = "CREATE TABLE stock (item VARCHAR(20) PRIMARY KEY, pieces INT); INSERT INTO stock VALUES ('café', 7);"
+FILL = {
+    POSTGRES: TABLE,
+    MARIADB: TABLE,
+    SQLITE: TABLE,
+    REDIS: "SET café 7\nRPUSH last tea coffee\nHSET tea pieces 2",
+}
+
+
+@pytest.mark.parametrize("kind", [POSTGRES, MARIADB, SQLITE], ids=lambda kind: kind.name)
+def test_a_row_written_dumped_and_dropped_is_read_back(
+    kind: Kind, engine_host: EngineHost, database_image: str
+) -> None:
+    with database(kind, engine_host, f"row-{kind.name}", f"row-{kind.name}") as shop:
+        shop.sql(FILL[kind])
+        dump = shop.dump()
+        assert "café" in dump
+        shop.sql("DROP TABLE stock;")
+        assert shop.dump() != dump
+        shop.sql(dump)
+        assert shop.dump() == dump
+        assert shop.sql("SELECT item, pieces FROM stock").replace("|", "\t") == "café\t7"
+
+
+@pytest.mark.parametrize("kind", FILL, ids=lambda kind: kind.name)
+def test_a_database_lives_through_stop_and_kill_and_starts_on_a_copy_of_its_volume(
+    kind: Kind, engine_host: EngineHost, database_image: str
+) -> None:
+    name, copy = f"lives-{kind.name}", f"lives-{kind.name}-copy"
+    with database(kind, engine_host, name, name) as shop:
+        shop.sql(FILL[kind])
+        dump = shop.dump()
+        shop.kill()
+        shop.start()
+        assert shop.dump() == dump
+        shop.stop()
+        with shop.container() as stopped:
+            assert stopped.attrs["State"]["ExitCode"] == 0
+        copy_volume(engine_host, name, copy)
+        shop.start()
+        with database(kind, engine_host, copy, copy) as restored:
+            assert restored.dump() == shop.dump() == dump
+
+
+def copy_volume(engine_host: EngineHost, old: str, new: str) -> None:
+    """Copy all files with their owners and modes."""
+    client = engine_host.client()
+    try:
+        volumes = {old: {"bind": "/old", "mode": "ro"}, new: {"bind": "/new", "mode": "rw"}}
+        client.containers.run(
+            engine_host.image,
+            ["cp", "-a", "/old/.", "/new"],
+            volumes=volumes,
+            network_mode="none",
+            remove=True,
+        )
+    finally:
+        client.close()
+
+
+def test_a_database_honours_its_environment_and_is_healthy(
+    engine_host: EngineHost, database_image: str
+) -> None:
+    names = {"POSTGRES_USER": "ann", "POSTGRES_PASSWORD": "p'w", "POSTGRES_DB": "own db"}
+    with database(POSTGRES, engine_host, "env-postgres", "env-postgres", environment=names) as postgres:
+        assert postgres.sql("SELECT current_user, current_database()") == "ann|own db"
+        with postgres.container() as running:
+            until(lambda: health(running) == "healthy", "not healthy")
+    password = {"MYSQL_ROOT_PASSWORD": "a\\b'c\"d"}
+    with database(MARIADB, engine_host, "env-mariadb", "env-mariadb", environment=password) as mariadb:
+        assert mariadb.sql("SELECT current_user()") == "root@localhost"
+        with pytest.raises(AssertionError, match="Access denied"):
+            mariadb.run(["mysql", "-uroot", "-pwrong", "-e", "SELECT 1"])
+
+
+def health(container: Container) -> str:
+    """What the health check of a container says."""
+    container.reload()
+    return str(container.attrs["State"]["Health"]["Status"])
