@@ -32,6 +32,7 @@ class Site:
         self.engine = engine
         self.client = client
         self.tag = uuid.uuid4().hex[:8]
+        self.image = IMAGE
         self.env: dict[str, str] = {}
         (root / "backup.d").mkdir(parents=True)
         (root / "copies").mkdir()
@@ -95,7 +96,7 @@ class Site:
         """A running container ``name-TAG`` of busybox; volumes as ``{"name": "/place"}``, without the tag."""
         volumes = {f"{key}-{self.tag}": {"bind": place} for key, place in options.pop("volumes", {}).items()}
         return self.client.containers.run(
-            options.pop("image", IMAGE),
+            options.pop("image", self.image),
             options.pop("argv", ["sh", "-c", f"trap 'exit 0' TERM; {command} & wait"]),
             name=f"{name}-{self.tag}",
             detach=True,
