@@ -11,14 +11,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from reconciler.errors import SpecError
-from reconciler.importers.project import Label, Mount, MountKind, Project, Service
+from reconciler.importers.project import Label, Mount, MountKind, Project, Service, slug, within
 from reconciler.importers.reading import Node, read
 from reconciler.importers.variables import Setting, assignments, substitute
 from reconciler.spec.files import SpecFile, read_text
 from reconciler.spec.problems import Problem
 
+CONF_D = "/etc/dockervolumebackup/conf.d"
 _VOLUME_MODES = re.compile(r"(ro|rw|z|Z|cached|delegated|consistent|nocopy|[rs]?(shared|slave|private)|,)+")
-_UNREAD = {"include": "files that it includes are not read", "configs": "configs are not read"}
+_UNREAD = {
+    "include": "files that it includes are not read: import them one by one",
+    "extends": "what it extends is not read: import the output of docker compose config instead",
+    "configs": "configs are not read",
+}
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Project:
@@ -33,9 +38,9 @@ def load(path: Path, environment: Mapping[str, str]) -> Project:
 
 def _settings_file(path: Path, variables: Mapping[str, str]) -> dict[str, Setting]:
     try:
-        return assignments(text_of(path), str(path), variables)
+        return assignments(text_of(path), path.name, variables)
     except ValueError as error:
-        raise SpecError((str(error),)) from None
+        raise SpecError((f"{path.parent}/{error}",)) from None
 
 
 def text_of(path: Path) -> str:
@@ -60,17 +65,18 @@ class _Loader:
     def project(self) -> Project:
         if "services" not in self.top:
             raise SpecError((f"{self.path}: no “services”: this is no compose file of version 2 or later",))
-        services = tuple(
-            self._service(name, node) for name, node in self.top["services"].mapping().items()
-        )
-        notes = [f"{self.top[key].place}: {why}" for key, why in _UNREAD.items() if key in self.top]
+        services = tuple(self._service(name, node) for name, node in self.top["services"].mapping().items())
+        mappings = [self.top, *(node.mapping() for node in self.top["services"].mapping().values())]
+        unread = [
+            (keys[key].place, key, why) for keys in mappings for key, why in _UNREAD.items() if key in keys
+        ]
         return Project(
             name=self.name,
             file=self.path.name,
             folder=self.folder,
             services=services,
             volumes=self._volume_names(services),
-            notes=tuple(notes),
+            unread=tuple(unread),
         )
 
     def _text(self, node: Node) -> str:
@@ -132,10 +138,12 @@ class _Loader:
             image=self._of(node, "image"),
             container=container,
             settings={**self._env_files(keys.get("env_file")), **self._settings(keys.get("environment"))},
-            labels={**self._labels(keys), **self._labels(keys["deploy"].mapping() if "deploy" in keys else {})},
+            labels={
+                **self._labels(keys),
+                **self._labels(keys["deploy"].mapping() if "deploy" in keys else {}),
+            },
             mounts=tuple(self._mount(entry) for entry in _entries(keys.get("volumes"))),
             secrets=dict(self._secret(entry) for entry in _entries(keys.get("secrets"))),
-            extends="extends" in keys,
         )
 
     def _pairs(self, node: Node | None) -> Iterator[tuple[str, Node, str | None]]:
@@ -143,7 +151,10 @@ class _Loader:
         if node is None:
             return
         if isinstance(node.value, dict):
-            yield from ((key, value, None if value.value is None else value.text()) for key, value in node.value.items())
+            yield from (
+                (key, value, None if value.value is None else value.text())
+                for key, value in node.value.items()
+            )
             return
         for item in node.items():
             name, equals, value = item.text().partition("=")
@@ -216,3 +227,20 @@ def _entries(node: Node | None) -> list[Node]:
 
 def _clean(path: str) -> str:
     return os.path.normpath(path) if path else ""
+
+
+def conf_files(
+    service: Service, environment: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, Setting]]]:
+    """The files of docker-volume-backup's ``conf.d`` that a service mounts from this machine: stem and settings."""
+    values = {**environment, **{name: setting.value for name, setting in service.settings.items()}}
+    for mount in service.mounts:
+        if mount.kind != "bind" or not within(mount.target, CONF_D):
+            continue
+        source = Path(mount.source)
+        if not source.exists():
+            raise SpecError((f"{mount.place}: {mount.source} is not there: import where all files are",))
+        found = sorted(source.iterdir()) if source.is_dir() else [source]
+        for file in found:
+            if file.is_file():
+                yield slug(file.stem), _settings_file(file, values)

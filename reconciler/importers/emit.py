@@ -44,9 +44,7 @@ def _mapping(values: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for key, entry in values.items():
         value, why = (entry.value, entry.why) if isinstance(entry, Noted | Off) else (entry, "")
-        if isinstance(value, Mapping | list) and (_has_notes(value) or len(_flow(value)) + len(key) > WIDTH - 12):
-            found = [f"{key}:", *_indented(_block(value))]
-        elif key == "targets":
+        if isinstance(value, Mapping | list) and (key == "targets" or _is_long(value, key)):
             found = [f"{key}:", *_indented(_block(value))]
         else:
             found = [f"{key}: {_flow(value, inside=False)}"]
@@ -60,7 +58,7 @@ def _block(value: Mapping[str, Any] | list[Any]) -> list[str]:
     lines: list[str] = []
     for entry in value:
         item, why = (entry.value, entry.why) if isinstance(entry, Noted | Off) else (entry, "")
-        if isinstance(item, Mapping) and (_has_notes(item) or len(_flow(item)) > WIDTH - 12):
+        if isinstance(item, Mapping) and _is_long(item):
             first, *rest = _mapping(item)
             found = [f"- {first}", *_indented(rest)]
         else:
@@ -81,8 +79,13 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
+def _is_long(value: Any, key: str = "") -> bool:
+    """Whether one line cannot hold it."""
+    return _has_notes(value) or len(_flow(value)) + len(key) > WIDTH - 12
+
+
 def _has_notes(value: Any) -> bool:
-    """Whether there are comments in it, for which one line has no place."""
+    """Whether there are comments in it."""
     if isinstance(value, Noted | Off):
         return True
     inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
@@ -92,7 +95,11 @@ def _has_notes(value: Any) -> bool:
 def _flow(value: Any, *, inside: bool = True) -> str:
     """The value on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_scalar(key, inside=True)}: {_flow(entry)}" for key, entry in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{_scalar(key, inside=True)}: {_flow(entry)}" for key, entry in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(_flow(entry) for entry in value) + "]"
     if isinstance(value, Noted | Off):
@@ -100,7 +107,7 @@ def _flow(value: Any, *, inside: bool = True) -> str:
     return _scalar(value, inside=inside)
 
 
-def _scalar(value: str | int | bool, *, inside: bool) -> str:  # noqa: FBT001 - a YAML value may be true
+def _scalar(value: str | int | bool, *, inside: bool) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     if _PLAIN.fullmatch(value) or (not inside and _PLAIN_URL.fullmatch(value)):

@@ -44,7 +44,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, Label] = {}
     mounts: tuple[Mount, ...] = ()
     secrets: Mapping[str, dict[str, str]] = {}
-    extends: bool = False
 
     @property
     def repository(self) -> str:
@@ -70,14 +69,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A compose file. ``volumes`` maps its keys to the names that the Engine knows; ``notes`` tell what was not read."""
+    """A compose file. ``volumes`` maps its keys to the names that the Engine knows; ``unread`` is place, key and why."""
 
     name: str
     file: str
     folder: Path
     services: tuple[Service, ...]
     volumes: Mapping[str, str]
-    notes: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str, str], ...] = ()
 
 
 def within(path: str, folder: str) -> bool:

@@ -6,6 +6,7 @@ and never copied, and what merge keys copy is counted, so an alias bomb costs an
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import yaml
@@ -29,8 +30,8 @@ class Node(NamedTuple):
 
     @property
     def place(self) -> str:
-        """``file:line``."""
-        return f"{self.file}:{self.mark.line}"
+        """The file's name and the line."""
+        return f"{os.path.basename(self.file)}:{self.mark.line}"
 
     def error(self, message: str) -> SpecError:
         """The error to raise for something wrong here."""
@@ -110,7 +111,9 @@ class _Builder:
             empty = event.implicit[0] and event.value in _NULLS
             self._scalar(self._node(None if empty else event.value, mark), event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._open(self._node({} if isinstance(event, yaml.MappingStartEvent) else [], mark), event.anchor)
+            self._open(
+                self._node({} if isinstance(event, yaml.MappingStartEvent) else [], mark), event.anchor
+            )
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             self._close()
         elif isinstance(event, yaml.AliasEvent):
@@ -157,11 +160,12 @@ class _Builder:
         for key, value in found.items():
             own.setdefault(key, value)
 
-    def _alias(self, name: str, mark: Mark) -> None:
+    def _alias(self, name: str | None, mark: Mark) -> None:
         self.nodes += 1
-        if name not in self.anchors:
+        found = self.anchors.get(name or "")
+        if found is None:
             raise failure(self.file, mark, f"the alias *{name} names nothing that is complete here")
-        self._place(self.anchors[name], None)
+        self._place(found, None)
 
     def _place(self, node: Node, anchor: str | None) -> None:
         if anchor is not None:

@@ -19,7 +19,8 @@ _ZONE = re.compile(r"(?:CRON_)?TZ=(\S+)\s+(.*)")
 _SPAN = re.compile(r"([0-9.]+)(h|m|s|ms|us|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _DAYS = {"weekly": 7, "monthly": 30, "yearly": 365}
-_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)  # any Monday does: only how often an expression fires is counted
+_START = datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC)  # any Monday does: only how often it fires is counted
+_END = _START + timedelta(days=28)
 
 
 class Timing(NamedTuple):
@@ -37,7 +38,9 @@ def timing(expression: str) -> Timing:
     if match := _ZONE.fullmatch(text):
         zone, text = match[1], match[2]
     if match := _EVERY.fullmatch(text):
-        return Timing(_every(match[1]), zone, lost=f"{text} counts from the start of its container; here by the clock")
+        return Timing(
+            _every(match[1]), zone, lost=f"{text} counts from the start of its container; here by the clock"
+        )
     fields = text.replace("?", "*").split()
     lost = ""
     if len(fields) == 6:
@@ -81,9 +84,9 @@ def retention(expression: str, days: float) -> dict[str, int]:
     parsed = schedule.parse(expression, "UTC")
     tier = _tier(parsed)
     if days < 0:
-        return {tier: FOREVER}
+        return {tier: FOREVER, "daily": FOREVER} if tier == "hourly" else {tier: FOREVER}
     if tier in ("hourly", "daily"):
-        made = len(list(takewhile(lambda tick: tick < _MONDAY + timedelta(days=28), schedule.ticks(parsed, _MONDAY))))
+        made = len(list(takewhile(lambda tick: tick < _END, schedule.ticks(parsed, _START))))
         return {tier: _between(days * made / 28)}
     return {tier: _between(days / _DAYS[tier])}
 
