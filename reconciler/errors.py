@@ -57,3 +57,11 @@ class GitError(ReconcilerError):
 
 class Locked(ReconcilerError):
     """Another run works on the same specs."""
+
+
+class CipherError(ReconcilerError):
+    """Encrypting or decrypting failed, or cannot be done here: nothing of what came out counts."""
+
+
+class WrongKey(ReconcilerError):
+    """No key that is at hand opens an artifact; nothing was touched."""

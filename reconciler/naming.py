@@ -12,6 +12,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from reconciler.model.fleet import TIERS, Codec, Target, TargetId, Tier
+from reconciler.model.hooks import Encryption
 from reconciler.model.observed import Artifact, from_stamp, to_stamp
 
 MARKER = ".reconciler.json"
@@ -34,14 +35,15 @@ _SUFFIX: dict[Codec, str] = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 _TIER: dict[str, Tier] = {tier: tier for tier in TIERS}
 
 
-def artifact_key(target: Target, time: datetime, tier: Tier, codec: Codec) -> str:
+def artifact_key(
+    target: Target, time: datetime, tier: Tier, codec: Codec, encryption: Encryption | None = None
+) -> str:
     """Key of the artifact of ``target`` begun at ``time`` (any zone; written in UTC)."""
     folder = "images" if target.in_images else tier
     stamp = to_stamp(time)
     identity = target.id
-    return (
-        f"{folder}/{identity.service}_{identity.type}_{stamp}_{tier}.{target.stem_extension}{_SUFFIX[codec]}"
-    )
+    extension = f"{target.stem_extension}{_SUFFIX[codec]}" + (f".{encryption.scheme}" if encryption else "")
+    return f"{folder}/{identity.service}_{identity.type}_{stamp}_{tier}.{extension}"
 
 
 @lru_cache(maxsize=65536)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from itertools import pairwise
 
 _CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _AGE_LENGTH = 62  # "age1", 52 characters of key, 6 of checksum
 _SSH = ("ssh-ed25519", "ssh-rsa")
+_OPENSSH = b"openssh-key-v1\0"
 _LEAST_RSA = 256  # bytes of modulus; age refuses smaller keys
 
 
@@ -22,8 +22,8 @@ def complaint(recipient: str) -> str:
     if recipient.upper().startswith("AGE-SECRET-KEY-") or "PRIVATE KEY" in recipient:
         return "this is a private key, which is never written here: take it back, and give its public key"
     if recipient.startswith("age1"):
-        return _age_complaint(recipient)
-    kind = recipient.split(" ")[0]
+        return _age_complaint(recipient.strip())
+    kind = recipient.split(maxsplit=1)[0]
     if kind in _SSH:
         return _ssh_complaint(recipient)
     if kind.startswith(("ssh-", "ecdsa-", "sk-")):
@@ -34,7 +34,7 @@ def complaint(recipient: str) -> str:
 def name(recipient: str) -> str:
     """What names a well-formed recipient: an age1… itself, an SSH key by fingerprint (``SHA256:…``) and comment."""
     if recipient.startswith("age1"):
-        return recipient
+        return recipient.strip()
     _, blob, *comment = recipient.split(maxsplit=2)
     return " ".join([fingerprint(base64.b64decode(blob)), *comment]).strip()
 
@@ -44,8 +44,23 @@ def fingerprint(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
+def public_half(private: str) -> bytes | None:
+    """The public key in an OpenSSH private key, where it stands in clear; None for what is in another format."""
+    lines = [line for line in private.splitlines() if line and "-----" not in line]
+    try:
+        blob = base64.b64decode("".join(lines), validate=True)
+        if not blob.startswith(_OPENSSH):
+            return None
+        at = len(_OPENSSH)
+        for _ in range(3):  # cipher, key derivation and its options
+            _, at = _field(blob, at)
+        return _field(blob, at + 4)[0]  # behind the number of keys
+    except (binascii.Error, ValueError):
+        return None
+
+
 def _age_complaint(text: str) -> str:
-    if text.startswith("age1pq1") or text.startswith("age1tag"):
+    if text.startswith(("age1pq1", "age1tag")):
         return "this version encrypts to age1… keys of age-keygen (X25519) and to SSH keys, not to this kind"
     if len(text) != _AGE_LENGTH or not set(text[4:]) <= set(_CHARACTERS):
         return f"an age1… key has {_AGE_LENGTH} lower-case letters and digits: this one is cut, or mistyped"
@@ -82,10 +97,16 @@ def _ssh_complaint(text: str) -> str:
 
 def _fields(blob: bytes) -> list[bytes]:
     """The length-prefixed fields of an SSH key. Raises ValueError where a length does not fit."""
-    bounds = [0]
-    while bounds[-1] < len(blob):
-        at = bounds[-1]
-        bounds.append(at + 4 + int.from_bytes(blob[at : at + 4], "big"))
-    if bounds[-1] != len(blob):
+    fields, at = [], 0
+    while at < len(blob):
+        field, at = _field(blob, at)
+        fields.append(field)
+    return fields
+
+
+def _field(blob: bytes, at: int) -> tuple[bytes, int]:
+    """The field that begins at ``at``, and where the next one begins. Raises ValueError when it breaks off."""
+    end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
+    if end > len(blob):
         raise ValueError("a field breaks off")
-    return [blob[start + 4 : end] for start, end in pairwise(bounds)]
+    return blob[at + 4 : end], end

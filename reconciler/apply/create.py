@@ -1,4 +1,4 @@
-"""Make one artifact: source → compress → hash → every destination at once; then commit at each, manifest last.
+"""Make one artifact: source → compress → encrypt → hash → every destination at once; then commit at each, manifest last.
 
 Its hooks run around that, and containers are held while the source is read: docs/hooks.md has the order.
 """
@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from reconciler import __version__
+from reconciler.adapters.secrets import resolve
 from reconciler.apply.commit import Upload
 from reconciler.apply.result import Result
 from reconciler.errors import ReconcilerError, SourceError
@@ -24,6 +25,7 @@ from reconciler.lifecycle.hooks import Hooks, hooks_of
 from reconciler.manifests import encode
 from reconciler.model import Backup, Codec, Create, Fleet, Manifest, Phase, Plan, SourceReport, Target
 from reconciler.pipeline.compress import compressor
+from reconciler.pipeline.encrypt import Sealer, decrypt_command, sealer
 from reconciler.pipeline.transfer import Transferred, transfer
 from reconciler.ports import Progress, Source, TargetKind, World
 
@@ -86,6 +88,7 @@ def _outcome(making: _Making) -> Result:
 def _make(making: _Making) -> tuple[Result, str]:
     """Read, and commit everywhere; also what is wrong although the artifact is good. Raises ReconcilerError."""
     action, _, fleet, world, _, backup, target, hooks = making
+    seal = sealer(backup.encryption, resolve)
     with ExitStack() as stack:
         hooks.run("archive-pre")
         uploads, failures = _announce(action, fleet, world, stack)
@@ -100,7 +103,7 @@ def _make(making: _Making) -> tuple[Result, str]:
                 str(target.id),
             )
         )
-        moved, report = _read(making, hold, uploads)
+        moved, report = _read(making, hold, uploads, seal)
         failures |= {name: str(error) for name, error in moved.failures.items()}
         if len(moved.failures) == len(uploads):
             raise ReconcilerError("every destination failed: " + "; ".join(failures.values()))
@@ -110,7 +113,7 @@ def _make(making: _Making) -> tuple[Result, str]:
         for phase in _BEFORE_COMMIT:
             hooks.run(phase)
         whole = {name: upload for name, upload in uploads.items() if name not in moved.failures}
-        made = _Made(backup, target, moved, report)
+        made = _Made(backup, target, moved, report, seal)
         failures |= _commit(whole, encode(_manifest(action, making.plan, made, world.clock.now())))
         if len(failures) == len(action.destinations):
             raise ReconcilerError("no destination took it: " + "; ".join(failures.values()))
@@ -119,7 +122,9 @@ def _make(making: _Making) -> tuple[Result, str]:
     return Result(failures=failures, warnings=warnings, size=moved.size), hold.trouble
 
 
-def _read(making: _Making, hold: Hold, uploads: Mapping[str, Upload]) -> tuple[Transferred, SourceReport]:
+def _read(
+    making: _Making, hold: Hold, uploads: Mapping[str, Upload], seal: Sealer | None
+) -> tuple[Transferred, SourceReport]:
     """Everything from the source to every writer; what is held comes back as soon as the last byte was read."""
     reports: list[SourceReport] = []
 
@@ -130,12 +135,11 @@ def _read(making: _Making, hold: Hold, uploads: Mapping[str, Upload]) -> tuple[T
         hold.release()
 
     writers = {name: upload.writer for name, upload in uploads.items()}
+    compress, advanced = compressor(making.backup.compression), making.progress.advanced
     with _opened(making.target, making.world) as source:
         hold.on_expiry(source.close)
         try:
-            moved = transfer(
-                chunks(source), compressor(making.backup.compression), writers, making.progress.advanced
-            )
+            moved = transfer(chunks(source), compress, writers, advanced, seal)
         except ReconcilerError:
             hold.check()  # where the downtime ended the reading, that is the reason
             raise
@@ -223,12 +227,11 @@ class _Made(NamedTuple):
     target: Target
     moved: Transferred
     report: SourceReport
+    seal: Sealer | None
 
 
 def _manifest(action: Create, plan: Plan, made: _Made, finished: datetime) -> Manifest:
-    backup, target, moved, report = made
-    codec = backup.compression.codec
-    by_hand = f"{_UNPACK[codec]} < {action.key.rpartition('/')[2]} | {cast(TargetKind, target).restore_command(action.key)}"
+    backup, target, moved, report, seal = made
     return Manifest(
         key=action.key,
         service=target.id.service,
@@ -241,16 +244,26 @@ def _manifest(action: Create, plan: Plan, made: _Made, finished: datetime) -> Ma
         files=report.files,
         started=plan.now,
         finished=finished,
-        compression=codec,
+        compression=backup.compression.codec,
         target_digest=_digest(target),
         spec_digest=_digest(backup),
         spec_commit=plan.commit,
-        restore=by_hand,
+        restore=_by_hand(action.key, made),
         tool=f"reconciler {__version__}",
         facts=report.facts,
         fingerprint=report.fingerprint,
         warnings=report.warnings,
+        encryption=seal.sealed if seal else None,
     )
+
+
+def _by_hand(key: str, made: _Made) -> str:
+    """The line that restores it without this program."""
+    steps = [_UNPACK[made.backup.compression.codec], cast(TargetKind, made.target).restore_command(key)]
+    if made.seal:
+        steps.insert(0, decrypt_command(made.seal.sealed))
+    first, *others = steps
+    return " | ".join([f"{first} < {key.rpartition('/')[2]}", *others])
 
 
 def _digest(spec: Target | Backup) -> str:

@@ -57,6 +57,7 @@ from reconciler.model.observed import (
     Manifest,
     Observation,
     Probe,
+    Sealed,
     SourceReport,
 )
 
@@ -108,6 +109,7 @@ __all__ = [
     "Retention",
     "Rule321",
     "ScriptFile",
+    "Sealed",
     "Secret",
     "SecretRef",
     "Severity",

@@ -382,3 +382,8 @@ class Encryption(SpecModel, frozen=True, kw_only=True):
             examples=[{"passphrase": {"fromEnv": "BACKUP_ENCRYPTION_KEY"}}],
         ),
     ] = None
+
+    @property
+    def scheme(self) -> Literal["age", "gpg"]:
+        """The format, which is also the last extension of the artifacts."""
+        return "age" if self.age else "gpg"

@@ -118,6 +118,26 @@ class SourceReport(msgspec.Struct, frozen=True):
     fingerprint: str = ""
 
 
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How an artifact is encrypted, and what names the keys that open it. It holds no key.
+
+    ``scheme`` is age or gpg. ``recipients`` are age1… keys, fingerprints of SSH keys, or OpenPGP fingerprints. For a
+    passphrase ``key_id`` names it, and ``reference`` is the variable or file that held it.
+    """
+
+    scheme: str
+    recipients: tuple[str, ...] = ()
+    key_id: str = ""
+    reference: str = ""
+
+    @property
+    def key(self) -> str:
+        """What opens it, in words."""
+        if self.key_id:
+            return f"passphrase {self.key_id} ({self.reference})"
+        return " or ".join(self.recipients)
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The commit mark of a copy, stored beside the artifact as JSON. The same bytes at every destination.
 
@@ -146,3 +166,4 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     facts: dict[str, str] = {}
     fingerprint: str = ""
     warnings: tuple[str, ...] = ()
+    encryption: Sealed | None = None

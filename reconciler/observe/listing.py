@@ -14,6 +14,7 @@ from reconciler.ports import Store
 
 _MANIFEST = ".json"
 _PACKED = ("zst", "gz")
+_ENCRYPTED = ("age", "gpg")
 
 
 def read_listing(store: Store, name: str, seen: str) -> Listing:
@@ -75,7 +76,9 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
             parts.setdefault(owner, []).append(key)
         elif not key.endswith(PART) or parse_intent(key.removesuffix(PART)) is None:
             foreign.append(key)
-    for key in [key for key in artifacts if key not in manifests and key not in intents and _beside(key)]:
+    lone = [key for key in artifacts if key not in manifests and key not in intents]
+    committed = set(manifests)
+    for key in [key for key in lone if _beside(key, committed)]:
         del artifacts[key]
         foreign.append(key)
     return Listing(
@@ -87,9 +90,11 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
     )
 
 
-def _beside(key: str) -> bool:
+def _beside(key: str, committed: set[str]) -> bool:
     """Whether ``key`` looks like what people put beside an artifact, as its ``.sha256`` or ``.asc``: not ours to sweep."""
     whole, _, last = key.rpartition(".")
+    if last in _ENCRYPTED:
+        return whole in committed
     return last not in _PACKED and parse(whole) is not None
 
 

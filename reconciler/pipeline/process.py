@@ -18,12 +18,15 @@ from typing import IO
 CHUNK = 1 << 20
 """Bytes of one piece of a stream, and of the pipes."""
 
+_HARMLESS = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
+
 
 def start(
     command: Sequence[str], environment: Mapping[str, str] | None = None, *, fed: bool = False
 ) -> subprocess.Popen[bytes]:
     """Run ``command`` with pipes as stdout and stderr, or, with ``fed``, as stdin and for both outputs together.
 
+    With an ``environment`` it gets that one alone, and what no program can do without; otherwise our own, secrets included.
     Raises FileNotFoundError.
     """
     process = subprocess.Popen(
@@ -33,13 +36,23 @@ def start(
         stderr=subprocess.STDOUT if fed else subprocess.PIPE,
         bufsize=CHUNK,
         process_group=0,
-        env={**os.environ, **(environment or {})},
+        env=None if environment is None else {**bare_environment(), **environment},
     )
     data = process.stdin if fed else process.stdout
     assert data is not None
-    with contextlib.suppress(OSError):  # this user's limit on pipes is reached: it only costs speed
-        fcntl(data, F_SETPIPE_SZ, CHUNK)
+    widen(data.fileno())
     return process
+
+
+def widen(pipe: int) -> None:
+    """Let a pipe hold a whole chunk: fewer switches between the processes."""
+    with contextlib.suppress(OSError):  # this user's limit on pipes is reached: it only costs speed
+        fcntl(pipe, F_SETPIPE_SZ, CHUNK)
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment of programs that need none of ours: what holds our secrets is not handed on."""
+    return {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The way back: stored bytes → sha256 → decompress, in bounded memory. Used by restore.
+"""The way back: stored bytes → sha256 → decrypt → decompress, in bounded memory. Used by restore.
 
 The last check comes with the last byte: until the iterator has ended without an error, nothing of what it gave may be kept.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from queue import Full, Queue
 
 from reconciler.errors import Corrupt
 from reconciler.model import Codec, Manifest
 from reconciler.pipeline.compress import Decompressor
+from reconciler.pipeline.decrypt import NO_KEYS, Keys, decrypted, opener
 from reconciler.pipeline.transfer import CHUNK
 from reconciler.ports import Reader
 
@@ -20,7 +22,7 @@ _AHEAD = 8  # chunks that are read ahead
 _POLL = 0.2  # seconds between looks at whether the other side is still there
 
 
-def verified(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) -> Iterator[bytes]:
+def verified(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) -> Generator[bytes]:
     """The stored bytes in chunks. Raises Corrupt at the end when size or sha256 are not the manifest's."""
     digest = hashlib.sha256()
     size = 0
@@ -35,12 +37,17 @@ def verified(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]
         raise Corrupt(f"{manifest.key} has the sha256 {digest.hexdigest()} instead of {manifest.sha256}")
 
 
-def unpack(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) -> Generator[bytes]:
-    """The plain bytes in chunks; never more of them than the manifest says. Raises Corrupt."""
+def unpack(
+    reader: Reader, manifest: Manifest, advanced: Callable[[int], None], keys: Keys = NO_KEYS
+) -> Generator[bytes]:
+    """The plain bytes in chunks; never more of them than the manifest says.
+
+    Raises Corrupt; for an encrypted artifact WrongKey and CipherError, too.
+    """
     codec = _codec(manifest)
     decompressor = Decompressor(codec)
     left = manifest.source_size
-    with _Ahead(verified(reader, manifest, advanced)) as stored:
+    with closing(_opened(reader, manifest, advanced, keys)) as opened, _Ahead(opened) as stored:
         for chunk in stored:
             data = decompressor.decompress(chunk, CHUNK)
             while data or decompressor.pending:
@@ -55,6 +62,15 @@ def unpack(reader: Reader, manifest: Manifest, advanced: Callable[[int], None]) 
     decompressor.finish()
     if left:
         raise Corrupt(f"{manifest.key} unpacks to {left} bytes less than its manifest says")
+
+
+def _opened(
+    reader: Reader, manifest: Manifest, advanced: Callable[[int], None], keys: Keys
+) -> Generator[bytes]:
+    """The compressed bytes, decrypted where they are encrypted."""
+    opening = opener(manifest, keys)
+    stored = verified(reader, manifest, advanced)
+    return decrypted(stored, opening) if opening else stored
 
 
 def _codec(manifest: Manifest) -> Codec:

@@ -148,7 +148,7 @@ def _create(
         return None, Note(
             "error", "target", str(target.id), "is due, but none of its destinations can be used"
         )
-    key = artifact_key(target, now, tier, backup.compression.codec)
+    key = artifact_key(target, now, tier, backup.compression.codec, backup.encryption)
     if any(key in copies for copies in view.held(target.id).values()):
         return None, None  # asked for twice within a second: a name is never used again
     return Create(target.id, tier, key, wanting, _last_size(view.held(target.id)), reason), None

@@ -13,11 +13,23 @@ from reconciler.errors import Corrupt, ReconcilerError, StoreError
 from reconciler.manifests import decode
 from reconciler.model import Copy, Fleet, Manifest
 from reconciler.naming import manifest_key
+from reconciler.pipeline.decrypt import NO_KEYS, Keys
 from reconciler.pipeline.unpack import unpack, verified
 from reconciler.ports import Sink, Store, World
 from reconciler.restore.choose import Choice, choose, passed_over, unseen
+from reconciler.restore.keys import check_key, find_keys
 
-__all__ = ["Choice", "Restored", "choose", "passed_over", "read_manifest", "restore", "unseen"]
+__all__ = [
+    "Choice",
+    "Restored",
+    "check_key",
+    "choose",
+    "find_keys",
+    "passed_over",
+    "read_manifest",
+    "restore",
+    "unseen",
+]
 
 
 class Restored(NamedTuple):
@@ -40,9 +52,14 @@ def read_manifest(choice: Choice, fleet: Fleet, world: World) -> Manifest:
 
 
 def restore(
-    choice: Choice, sink: Sink, fleet: Fleet, world: World, advanced: Callable[[int], None]
+    choice: Choice,
+    sink: Sink,
+    fleet: Fleet,
+    world: World,
+    advanced: Callable[[int], None],
+    keys: Keys = NO_KEYS,
 ) -> Restored:
-    """Restore the chosen artifact from the first copy that proves good. The sink has been checked already.
+    """Restore the chosen artifact from the first copy that proves good. The sink and the key have been checked already.
 
     Raises Corrupt when no copy is good, StoreError when none can be read, or what the sink raises; the old data is then
     still in place.
@@ -53,12 +70,12 @@ def restore(
         try:
             manifest = _manifest(store, copy)
             if not sink.staged:
-                _verify(store, manifest)
+                _rehearse(store, manifest, keys)
         except (Corrupt, StoreError) as error:
             bad.append(f"{name}: {error}")
             continue
         try:
-            _receive(store, manifest, sink, advanced)
+            _receive(store, manifest, sink, advanced, keys)
         except BaseException as error:
             sink.abort()
             # Where something went out that cannot be taken back, a second copy must not follow it.
@@ -79,8 +96,21 @@ def _manifest(store: Store, copy: Copy) -> Manifest:
     return decode(store.get(manifest_key(copy.artifact.key)), copy.artifact.key)
 
 
+def _rehearse(store: Store, manifest: Manifest, keys: Keys) -> None:
+    """Check every stored byte, and every decrypted one. A sink that cannot stage gets its first byte only after this."""
+    if manifest.encryption is None:
+        _verify(store, manifest)
+        return
+    with (
+        store.read(manifest.key) as reader,
+        closing(unpack(reader, manifest, lambda _size: None, keys)) as chunks,
+    ):
+        for _ in chunks:
+            pass
+
+
 def _verify(store: Store, manifest: Manifest) -> None:
-    """Check every stored byte. A sink that cannot stage gets its first byte only after this."""
+    """Check every stored byte."""
     with store.read(manifest.key) as reader:
         for _ in verified(reader, manifest, lambda _size: None):
             pass
@@ -100,9 +130,11 @@ def _fault(store: Store, manifest: Manifest, error: ReconcilerError) -> str:
     return ""
 
 
-def _receive(store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[int], None]) -> None:
+def _receive(
+    store: Store, manifest: Manifest, sink: Sink, advanced: Callable[[int], None], keys: Keys
+) -> None:
     """Receive and check, then commit."""
-    with store.read(manifest.key) as reader, closing(unpack(reader, manifest, advanced)) as chunks:
+    with store.read(manifest.key) as reader, closing(unpack(reader, manifest, advanced, keys)) as chunks:
         sink.receive(chunks)
         _exhaust(chunks, manifest)
     sink.commit()

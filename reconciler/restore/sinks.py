@@ -79,8 +79,10 @@ def _path(place: Path, manifest: Manifest) -> Sink:
     """A folder that becomes the tree; for what is no tree, a file in that folder."""
     if manifest.kind in _TREES:
         return TreeSink(place)
-    name = manifest.key.rpartition("/")[2].removesuffix(_SUFFIX.get(manifest.compression, ""))
-    return FileSink(place / name)
+    name = manifest.key.rpartition("/")[2]
+    if manifest.encryption:
+        name = name.removesuffix(f".{manifest.encryption.scheme}")
+    return FileSink(place / name.removesuffix(_SUFFIX.get(manifest.compression, "")))
 
 
 class StdoutSink:
