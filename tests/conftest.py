@@ -7,7 +7,7 @@ is a failure; otherwise it is a skip that says what to install.
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
 import pytest
@@ -20,6 +20,7 @@ from tests.parts.process import MissingPart
 from tests.parts.s3 import S3Server, moto_server, rclone_s3_server
 from tests.parts.sftp import SftpServer
 from tests.parts.sftp import sftp_server as start_sftp
+from tests.parts.swarm import swarm_host as start_swarm
 from tests.parts.webdav import WebdavServer
 from tests.parts.webdav import webdav_server as start_webdav
 
@@ -69,16 +70,23 @@ class Parts:
         self.used = config.stash[USED]
         self.open = ExitStack()
 
+    @contextmanager
+    def running(self, part: AbstractContextManager[P]) -> Iterator[P]:
+        """Run one part during the block; a missing one fails with CI=true and is skipped otherwise."""
+        with ExitStack() as opened:
+            try:
+                running = opened.enter_context(part)
+            except MissingPart as error:
+                if in_ci():
+                    pytest.fail(f"missing part: {error}", pytrace=False)
+                pytest.skip(f"missing part: {error}")
+            if running.version not in self.used:
+                self.used.append(running.version)
+            yield running
+
     def start(self, part: AbstractContextManager[P]) -> P:
-        """Run one part until the session ends; a missing one fails with CI=true and is skipped otherwise."""
-        try:
-            running = self.open.enter_context(part)
-        except MissingPart as error:
-            if in_ci():
-                pytest.fail(f"missing part: {error}", pytrace=False)
-            pytest.skip(f"missing part: {error}")
-        self.used.append(running.version)
-        return running
+        """Run one part until the session ends."""
+        return self.open.enter_context(self.running(part))
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +101,19 @@ def parts(pytestconfig: pytest.Config) -> Iterator[Parts]:
 def engine_host(parts: Parts) -> EngineHost:
     """A private Docker Engine with the image `busybox:test`; `.url` is its DOCKER_HOST."""
     return parts.start(start_engine())
+
+
+@pytest.fixture
+def own_engine(parts: Parts) -> Iterator[EngineHost]:
+    """A Docker Engine of this test alone, which it may kill, restart and freeze."""
+    with parts.running(start_engine()) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def swarm_host(parts: Parts) -> EngineHost:
+    """A private Docker Engine that is a Swarm of one node; `tests.parts.swarm.service` runs services on it."""
+    return parts.start(start_swarm())
 
 
 @pytest.fixture(scope="session")

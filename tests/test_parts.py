@@ -1,20 +1,25 @@
 """The real servers of the tests answer as the tests rely on."""
 
 import base64
+from pathlib import Path
+from typing import Any
 
 import boto3
+import docker
 import paramiko
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from docker.models.containers import Container
 from webdav4.fsspec import WebdavFileSystem
 
 from tests.parts.databases import MARIADB, POSTGRES, REDIS, SQLITE, Kind, database
-from tests.parts.engine import EngineHost
+from tests.parts.engine import IMAGE, EngineHost, reachable
 from tests.parts.process import until
 from tests.parts.s3 import S3Server
 from tests.parts.s3_app import Call, Fault, name_call
 from tests.parts.sftp import SftpServer
+from tests.parts.swarm import UNTIL_TOLD, running, service, wait_running
 from tests.parts.webdav import WebdavServer
 
 
@@ -28,6 +33,66 @@ def test_engine_runs_a_container_with_a_volume(engine_host: EngineHost) -> None:
     finally:
         client.close()
     assert said == b"kept\n"
+
+
+def test_a_killed_engine_starts_again_with_its_volumes(own_engine: EngineHost) -> None:
+    client = own_engine.client()
+    try:
+        once = keeper(client, "once")
+        always = keeper(client, "always", restart_policy={"Name": "always"})
+        own_engine.restart()
+        assert status(once) == "exited"
+        until(lambda: status(always) == "running", "not started by its policy")
+        own_engine.cut_power()
+        assert not reachable(own_engine.url)
+        own_engine.start()
+        once.start()
+        until(lambda: once.exec_run(["cat", "/data/x"]).output == b"kept\n", "not kept")
+    finally:
+        client.close()
+
+
+def keeper(client: docker.DockerClient, volume: str, **options: Any) -> Container:
+    """A container that writes to its volume and runs until it is told to stop."""
+    command = ["sh", "-c", f"echo kept > /data/x; {UNTIL_TOLD}"]
+    volumes = {volume: {"bind": "/data", "mode": "rw"}}
+    return client.containers.run(IMAGE, command, volumes=volumes, network_mode="none", detach=True, **options)
+
+
+def status(container: Container) -> str:
+    """Its state now."""
+    container.reload()
+    return container.status
+
+
+def test_a_frozen_engine_does_not_answer_and_then_does(own_engine: EngineHost) -> None:
+    client = docker.APIClient(base_url=own_engine.url, version="1.41", timeout=1)
+    try:
+        with own_engine.frozen(), pytest.raises(requests.exceptions.ReadTimeout):
+            client.ping()
+        assert client.ping()
+    finally:
+        client.close()
+
+
+def test_swarm_runs_services_and_scales_them(swarm_host: EngineHost) -> None:
+    client = swarm_host.client()
+    try:
+        with (
+            service(swarm_host, "web", "web-data", replicas=2) as web,
+            service(swarm_host, "each", "each-data", replicas=None) as each,
+        ):
+            (name,) = running(client, each)
+            mounts = client.containers.get(name).attrs["Mounts"]
+            assert [(mount["Name"], mount["Destination"]) for mount in mounts] == [("each-data", "/data")]
+            web.scale(0)
+            wait_running(client, web, 0)
+            web.reload()
+            web.scale(2)
+            wait_running(client, web, 2)
+    finally:
+        client.close()
+    assert "docker_gwbridge" not in Path("/proc/net/dev").read_text()
 
 
 def test_s3_counts_per_bucket(s3_server: S3Server) -> None:

@@ -8,13 +8,12 @@ Their environment is that of the well-known images (POSTGRES_USER, MYSQL_ROOT_PA
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import docker
 from docker.errors import NotFound
 from docker.models.containers import Container
 
@@ -46,15 +45,12 @@ def database_image(engine: EngineHost) -> Iterator[DatabaseImage]:
         MissingPart: it cannot be built here.
     """
     tar = database_tar()
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         changes = ['CMD ["sh"]', "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         repository, tag = IMAGE.split(":")
         client.api.import_image_from_file(str(tar), repository, tag, changes=changes)
         ask = ["sh", "-c", "postgres -V; mariadbd -V; redis-server -v; sqlite3 -version"]
         said = client.containers.run(IMAGE, ask, network_mode="none", remove=True).decode()
-    finally:
-        client.close()
     yield DatabaseImage(IMAGE, versions(said))
 
 
@@ -195,11 +191,8 @@ class Database:
     @contextmanager
     def container(self) -> Iterator[Container]:
         """The container, as docker-py has it."""
-        client = self.engine.client()
-        try:
+        with closing(self.engine.client()) as client:
             yield client.containers.get(self.name)
-        finally:
-            client.close()
 
 
 @contextmanager
@@ -213,24 +206,16 @@ def database(kind: Kind, engine: EngineHost, volume: str, name: str, **options: 
     health = {"test": ["CMD-SHELL", kind.ready], "interval": HEALTH_NANOSECONDS, "retries": 3}
     given = {"healthcheck": health, "stop_signal": kind.stop_signal, "network_mode": "none", **options}
     entry = ["sh", "-c", (SERVERS / f"{kind.name}.sh").read_text()]
-    client = engine.client()
-    try:
+    with closing(engine.client()) as client:
         client.containers.create(IMAGE, entry, name=name, environment=environment, volumes=volumes, **given)
-        running = Database(engine, kind, name)
-        running.start()
-        yield running
-    finally:
-        remove(client, name)
-        client.close()
+        try:
+            running = Database(engine, kind, name)
+            running.start()
+            yield running
+        finally:
+            with suppress(NotFound):
+                client.containers.get(name).remove(force=True, v=True)
 
 
 postgres, mariadb = partial(database, POSTGRES), partial(database, MARIADB)
 redis, sqlite = partial(database, REDIS), partial(database, SQLITE)
-
-
-def remove(client: docker.DockerClient, name: str) -> None:
-    """Remove a container that may be gone already."""
-    try:
-        client.containers.get(name).remove(force=True, v=True)
-    except NotFound:
-        return

@@ -5,18 +5,21 @@ have network `none` or `host`.
 """
 
 import io
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from tests.parts.process import MissingPart, need_root, own_folder, program, serving
+from tests.parts.process import MissingPart, Server, need_root, own_folder, program, serving
 
 IMAGE = "busybox:test"
 CONTAINERD_CONFIG = """\
@@ -39,15 +42,46 @@ class EngineHost:
     """Version and storage driver, for the list of real parts."""
     log: Path
     """The daemon's log."""
+    daemon: Server
+    """dockerd itself. Only a test with an Engine of its own (`own_engine`) may touch it."""
 
     def client(self) -> docker.DockerClient:
         """A new client; close it after use."""
         return docker.DockerClient(base_url=self.url, timeout=60)
 
+    def kill(self) -> None:
+        """`kill -9` of dockerd. Its containers go on; it stops them when it starts again (10 s if they ignore that)."""
+        self.daemon.kill()
+
+    def cut_power(self) -> None:
+        """`kill -9` of dockerd and of every container."""
+        self.kill()
+        for file in (self.log.parent / "c-state").glob("io.containerd.runtime.v2.task/moby/*/init.pid"):
+            container, pid = file.parent.name, int(file.read_text())
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if container in Path(f"/proc/{pid}/cgroup").read_text():
+                    os.kill(pid, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start dockerd again on the same data; containers with a restart policy run again."""
+        self.daemon.start()
+
+    def restart(self) -> None:
+        """`kill`, then `start`."""
+        self.kill()
+        self.start()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """During the block dockerd accepts connections and answers nothing."""
+        return self.daemon.frozen()
+
 
 @contextmanager
-def engine_host() -> Iterator[EngineHost]:
+def engine_host(*prefix: str) -> Iterator[EngineHost]:
     """Run a private Docker Engine.
+
+    Args:
+        prefix: a command that runs dockerd for us.
 
     Raises:
         MissingPart: not root, or docker.io, containerd, runc or busybox-static is missing.
@@ -57,8 +91,9 @@ def engine_host() -> Iterator[EngineHost]:
         parts.callback(unmount_below, folder)
         parts.enter_context(serving(containerd(folder), folder / "c.log", (folder / "c.sock").is_socket))
         url = f"unix://{folder}/docker.sock"
-        parts.enter_context(serving(dockerd(folder), folder / "dockerd.log", lambda: reachable(url)))
-        host = EngineHost(url, IMAGE, import_busybox(url), folder / "dockerd.log")
+        command, log = [*prefix, *dockerd(folder)], folder / "dockerd.log"
+        daemon = parts.enter_context(serving(command, log, lambda: reachable(url)))
+        host = EngineHost(url, IMAGE, import_busybox(url), log, daemon)
         parts.callback(remove_containers, host)
         yield host
 
@@ -96,15 +131,13 @@ def dockerd(folder: Path) -> list[str]:
 
 
 def reachable(url: str) -> bool:
-    """Whether an Engine answers at `url`."""
-    if not Path(url.removeprefix("unix://")).is_socket():
-        return False
-    try:
-        client = docker.DockerClient(base_url=url, timeout=5)
-    except DockerException:
-        return False
-    client.close()
-    return True
+    """Whether an Engine answers at `url` within five seconds."""
+    with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
+        asking.settimeout(5)
+        asking.connect(url.removeprefix("unix://"))
+        asking.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+        return asking.recv(12).endswith(b" 200")
+    return False
 
 
 def import_busybox(url: str) -> str:
@@ -144,6 +177,9 @@ def busybox_tar() -> bytes:
 
 def remove_containers(host: EngineHost) -> None:
     """Remove every container at once: the daemon itself would wait ten seconds for each shell to end."""
+    if not host.daemon.alive:
+        host.cut_power()
+        host.start()
     client = host.client()
     try:
         for container in client.containers.list(all=True, ignore_removed=True):

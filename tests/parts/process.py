@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 READY_SECONDS = 30.0
@@ -68,31 +69,86 @@ def until(ready: Callable[[], bool], what: str, seconds: float = READY_SECONDS) 
         time.sleep(POLL_SECONDS)
 
 
+@dataclass
+class Server:
+    """A child process that serves. A test that has one of its own may kill it, freeze it and start it again."""
+
+    command: Sequence[str]
+    log: Path
+    """Gets its output, of all starts."""
+    ready: Callable[[], bool]
+    env: Mapping[str, str] = field(default_factory=dict)
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until `ready`; in the main thread.
+
+        `setpriv` sees to it that it ends when the tests are killed: when the thread that started it has ended.
+
+        Raises:
+            MissingPart: it ended or did not become ready; quotes the end of its log.
+        """
+        with self.log.open("ab") as output:
+            self.child = subprocess.Popen(
+                [program("setpriv", "util-linux"), "--pdeathsig", "TERM", "--", *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.env},
+                process_group=0,
+            )
+        wait_for(self.child, self.ready, self.log)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.child is not None and self.child.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, by its pid, unless it has ended."""
+        if self.child is not None:
+            self.child.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, without a chance to tidy up."""
+        self.send(signal.SIGKILL)
+        if self.child is not None:
+            self.child.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End it: politely, then not."""
+        self.send(signal.SIGTERM)
+        try:
+            if self.child is not None:
+                self.child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its process gets no time to run during the block: connections are made, and nobody answers."""
+        self.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send(signal.SIGCONT)
+
+
 @contextmanager
 def serving(
     command: Sequence[str], log: Path, ready: Callable[[], bool], env: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Server]:
     """Run `command` until the block ends; the block starts when `ready` is true.
-
-    The child's output goes to `log`. When the tests are killed, `setpriv` sees to it that the child ends.
 
     Raises:
         MissingPart: the server ended or did not become ready; quotes the end of its log.
     """
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [program("setpriv", "util-linux"), "--pdeathsig", "TERM", "--", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-            process_group=0,
-        )
+    server = Server(command, log, ready, env or {})
     try:
-        wait_for(child, ready, log)
-        yield child
+        server.start()
+        yield server
     finally:
-        stop(child)
+        server.stop()
 
 
 def wait_for(child: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
@@ -103,17 +159,6 @@ def wait_for(child: subprocess.Popen[bytes], ready: Callable[[], bool], log: Pat
         raise MissingPart(f"{child.args!r}: {error}: {tail(log)}") from error
     if child.poll() is not None:
         raise MissingPart(f"{child.args!r} ended at once: {tail(log)}")
-
-
-def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a child by its pid: politely, then not."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait(STOP_SECONDS)
 
 
 @contextmanager
