@@ -12,7 +12,17 @@ import msgspec
 from msgspec import Meta
 
 from reconciler.model.base import OptionValue, SpecModel
-from reconciler.model.hooks import Encryption, Hook, Hooks, LabelStop, Placed, Quiesce, Quiesced, quiesce_of
+from reconciler.model.hooks import (
+    Duration,
+    Encryption,
+    Hook,
+    Hooks,
+    LabelStop,
+    Placed,
+    Quiesce,
+    Quiesced,
+    quiesce_of,
+)
 
 Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
 TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
@@ -248,12 +258,26 @@ class Deletions(SpecModel, frozen=True, kw_only=True):
     ) = None
 
 
+class OrphanAge(SpecModel, frozen=True, kw_only=True):
+    """How long artifacts of a target that no Backup names any more are kept."""
+
+    delete_after: Annotated[
+        Duration,
+        Meta(
+            title="Delete after",
+            description="When the target's newest artifact is older than this, all of its copies are deleted, under the cap.",
+            examples=["90d"],
+        ),
+    ]
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One for the fleet."""
+    """One for the fleet. Without ``orphans`` they are kept for ever."""
 
     name: str = "default"
     rule321: Rule321 = "warn"
     deletions: Deletions = Deletions()
+    orphans: OrphanAge | None = None
     hooks: tuple[Hook, ...] = ()
     where: str = ""
 

@@ -24,6 +24,7 @@ from reconciler.model import (
 )
 from reconciler.plan.guard import withhold
 from reconciler.plan.notes import fleet_notes
+from reconciler.plan.orphans import orphan_wishes
 from reconciler.plan.recovery import recoveries
 from reconciler.plan.target import Wish, plan_target
 from reconciler.plan.view import View
@@ -51,6 +52,7 @@ def make(
         for target in backup.targets
         if only is None or target.id in only
     ]
+    wishes += orphan_wishes(view, now) if only is None else []
     prunes, withheld = withhold(fleet, wishes)
     notes = [*fleet_notes(view, now), *waiting, *(note for wish in wishes for note in wish.notes), *withheld]
     return Plan(

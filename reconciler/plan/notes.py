@@ -7,6 +7,7 @@ from datetime import datetime
 
 from reconciler.copies321 import rule321
 from reconciler.model import Note
+from reconciler.plan.orphans import orphans
 from reconciler.plan.view import View
 from reconciler.retention import horizon
 
@@ -38,18 +39,14 @@ def _destinations(view: View) -> Iterable[Note]:
 
 
 def _orphans(view: View) -> Iterable[Note]:
-    named = {target.id for backup in view.fleet.backups for target in backup.targets}
-    named.update(view.fleet.elsewhere)
-    for target in sorted(set(view.holdings) - named):
+    rule = view.fleet.policy.orphans
+    fate = f"are deleted when the newest is over {rule.delete_after} old" if rule else "are kept"
+    for target in orphans(view):
         held = view.held(target)
         count = sum(len(copies) for copies in held.values())
         where = ", ".join(sorted(held))
-        yield Note(
-            "info",
-            "orphan",
-            str(target),
-            f"no spec names it any more; its copies ({count}) at {where} are kept",
-        )
+        message = f"no spec names it any more; its copies ({count}) at {where} {fate}"
+        yield Note("info", "orphan", str(target), message)
 
 
 def _rule321(view: View) -> Iterable[Note]:

@@ -20,7 +20,7 @@ from reconciler.model import (
     Policy,
     Target,
 )
-from reconciler.model.fleet import DEFAULT_RETENTION
+from reconciler.model.fleet import DEFAULT_RETENTION, OrphanAge
 from reconciler.model.hooks import quiesce_of
 from reconciler.spec.documents import (
     AnyTarget,
@@ -89,6 +89,7 @@ def _policy(document: PolicyDocument, where: str, folder: Path) -> Policy:
         name=document.metadata.name,
         rule321=spec.rule321,
         deletions=spec.deletions or Deletions(),
+        orphans=spec.orphans if isinstance(spec.orphans, OrphanAge) else None,
         hooks=located_hooks(spec.hooks, folder),
         where=where,
     )

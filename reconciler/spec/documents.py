@@ -27,7 +27,7 @@ from reconciler.model import (
     Target,
 )
 from reconciler.model.base import SpecModel
-from reconciler.model.fleet import Name, RestoreTarget
+from reconciler.model.fleet import Name, OrphanAge, RestoreTarget
 from reconciler.model.hooks import Hooks, Quiesced
 
 API_VERSION = "reconciler/v1"
@@ -307,11 +307,11 @@ class PolicySpec(SpecModel, frozen=True, kw_only=True):
         ),
     ] = None
     orphans: Annotated[
-        Literal["keep"],
+        Literal["keep"] | OrphanAge,
         Meta(
             title="Orphans",
-            description="What happens to artifacts of targets that no Backup names any more: they are kept.",
-            examples=["keep"],
+            description="What happens to artifacts of targets that no Backup names any more. Default: they are kept.",
+            examples=["keep", {"deleteAfter": "90d"}],
         ),
     ] = "keep"
     hooks: Hooks = ()

@@ -29,6 +29,7 @@ from reconciler.model import (
     Policy,
     Probe,
     Prune,
+    Quiesce,
     Recover,
     Replicate,
     Retention,
@@ -37,6 +38,7 @@ from reconciler.model import (
     TargetId,
     Tier,
 )
+from reconciler.model.fleet import OrphanAge
 
 FOLDER = Path(__file__).parent
 HERE = "here"
@@ -162,6 +164,7 @@ def _backup(name: str, fields: dict[str, Any], everywhere: tuple[str, ...]) -> B
         targets=tuple(_target(text) for text in fields.get("targets", ["app/data"])),
         destinations=tuple(fields.get("destinations", everywhere)),
         retention=_retention(fields.get("retention", "daily 7, weekly 4, monthly 3")),
+        quiesce=Quiesce(mode=fields["quiesce"]) if "quiesce" in fields else None,
     )
 
 
@@ -180,6 +183,9 @@ def _policy(raw: dict[str, Any]) -> Policy:
     return Policy(
         rule321=cast("Rule321", raw.get("rule321", Policy().rule321)),
         deletions=Deletions(max_per_run=raw.get("most deletions"), approved=raw.get("approved")),
+        orphans=OrphanAge(delete_after=raw["delete orphans after"])
+        if "delete orphans after" in raw
+        else None,
     )
 
 
