@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path as File
 from typing import Any
+
+import msgspec
 
 from reconciler import schedule
 from reconciler.model import TIERS
+from reconciler.spec.keys import key_findings, missing_key_files
 from reconciler.spec.problems import Path, Problem, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.suggest import closest, did_you_mean
@@ -34,9 +38,13 @@ def field_problems(document: Document) -> Iterator[Problem]:
         return
     for path, block in (("spec",), spec), (("spec", "defaults"), spec.get("defaults")):
         if isinstance(block, dict):
-            for where, message in (*_in_block(block, path), *_homes(block, path)):
+            folder = File(document.file).absolute().parent
+            keys = key_findings(block, path, folder)
+            for where, message in (*_in_block(block, path), *_homes(block, path), *keys):
                 if where not in document.refused:
                     yield document.problem(where, message)
+            for where, message in missing_key_files(block, path, folder):
+                yield msgspec.structs.replace(document.problem(where, message), severity="warning")
 
 
 def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
