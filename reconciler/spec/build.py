@@ -72,7 +72,7 @@ def fleet(documents: Iterable[tuple[Any, str, Path]]) -> Fleet:
     found = list(documents)
     policies = [entry for entry in found if isinstance(entry[0], PolicyDocument)]
     policy = _policy(*policies[0]) if policies else Policy()
-    defaults = (policies[0][0].spec.defaults if policies else None) or Defaults()
+    defaults = _defaults(policies[0][0].spec.defaults, policies[0][2]) if policies else Defaults()
     return Fleet(
         destinations=tuple(
             _destination(*entry) for entry in found if isinstance(entry[0], DestinationDocument)
@@ -93,6 +93,12 @@ def _policy(document: PolicyDocument, where: str, folder: Path) -> Policy:
         hooks=located_hooks(spec.hooks, folder),
         where=where,
     )
+
+
+def _defaults(defaults: Defaults | None, folder: Path) -> Defaults:
+    """The defaults, whose paths start at the folder of the Policy."""
+    given = defaults or Defaults()
+    return msgspec.structs.replace(given, encryption=located_encryption(given.encryption, folder))
 
 
 def _destination(document: DestinationDocument, where: str, folder: Path) -> Destination:
@@ -134,7 +140,7 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         hooks_from_labels=spec.hooks_from_labels,
         exec_label=spec.exec_label or "",
         quiesce=quiesce_of(spec.quiesce),
-        encryption=located_encryption(spec.encryption or defaults.encryption, folder),
+        encryption=located_encryption(spec.encryption, folder) or defaults.encryption,
         discover=spec.discover,
         node=spec.node or "",
         where=where,
