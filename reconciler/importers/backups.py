@@ -28,9 +28,7 @@ def backup(config: Config, project: Project, sealed: Sealing, destinations: list
     if zone := _zone(config, when):
         spec["timezone"] = zone
     if when.never:
-        spec["suspend"] = Noted(
-            value=True, why="theirs never fires by itself; reconciler apply --now makes one"
-        )
+        spec["suspend"] = Noted(value=True, why="theirs runs by hand alone: give it a schedule")
     if sealed.incomplete:
         spec["suspend"] = Noted(value=True, why="theirs encrypts: write the encryption first")
     spec |= {"destinations": destinations, "retention": _kept(config, when.schedule)}
@@ -133,7 +131,7 @@ def tell_labels(project: Project, configs: list[Config]) -> None:
     )
     reached = mounted or any("DOCKER_HOST" in config.settings for config in configs)
     for service in (service for service in project.services if service.backup_labels):
-        if not reached:
+        if not reached and service.name not in own:
             why = "its labels had no effect without the Docker socket; here they have"
             findings.differ(service.place, service.name, why)
         for name, label in service.backup_labels.items():
@@ -188,7 +186,7 @@ def _exclude(config: Config) -> list[str]:
     if match is None:
         config.lose(
             "BACKUP_EXCLUDE_REGEXP",
-            "regular expressions are not supported: write patterns as exclude of the targets",
+            "no regular expressions here: nothing is left out until you write patterns as exclude of the targets",
         )
         return []
     return [f"*.{extension}" for extension in (match[1] or match[2]).split("|") if extension]

@@ -94,7 +94,7 @@ class _Fleet:
     def _backup(self, config: Config, targets: list[dict[str, Any]], *, single: bool) -> str:
         """The Backup of one configuration; its Destinations that are new go into the documents."""
         name = self.name if single else slug(f"{self.name}-{config.name}")
-        sealed = sealing(config)
+        sealed = sealing(config, name)
         self.files |= sealed.files
         destinations = [self._destination(config, place) for place in places(config, self.project)]
         tell_lost(config)

@@ -45,9 +45,9 @@ def _mapping(values: Mapping[str, Any]) -> list[str]:
     for key, entry in values.items():
         value, why = (entry.value, entry.why) if isinstance(entry, Noted | Off) else (entry, "")
         if isinstance(value, Mapping | list) and (key == "targets" or _is_long(value, key)):
-            found = [f"{key}:", *_indented(_block(value))]
+            found = [f"{_scalar(key, inside=True)}:", *_indented(_block(value))]
         else:
-            found = [f"{key}: {_flow(value, inside=False)}"]
+            found = [f"{_scalar(key, inside=True)}: {_flow(value, inside=False)}"]
         lines += _with_comment(found, why, off=isinstance(entry, Off))
     return lines
 
@@ -118,4 +118,7 @@ def _scalar(value: str | int | bool, *, inside: bool) -> str:
             pass
     if value.isprintable() and "'" not in value and ('"' in value or "\\" in value):
         return f"'{value}'"
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    return "".join(
+        char if char.isprintable() else f"\\U{ord(char):08x}"
+        for char in json.dumps(value, ensure_ascii=False)
+    )

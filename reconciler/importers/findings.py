@@ -13,6 +13,7 @@ class Findings:
     def __init__(self) -> None:
         self.lost: dict[str, None] = {}
         self.different: dict[str, None] = {}
+        self.needless: dict[str, None] = {}
         self.needed: dict[str, None] = {}
         self._names: dict[str, str] = {}
 
@@ -23,6 +24,10 @@ class Findings:
     def differ(self, place: str, what: str, why: str) -> None:
         """``what`` is carried over, and is not quite the same here."""
         self.different.setdefault(f"{place}: {what}: {why}")
+
+    def drop(self, place: str, what: str, why: str) -> None:
+        """``what`` has nothing to become, and is not missed."""
+        self.needless.setdefault(f"{place}: {what}: {why}")
 
     def environment(self, name: str, setting: Setting, owner: str) -> dict[str, str]:
         """A reference to a variable that holds the secret: theirs, or ``name``, made unlike others that hold something else."""
@@ -43,6 +48,7 @@ class Findings:
         titles = {
             "Not carried over": self.lost,
             "Different here": self.different,
+            "Not needed here": self.needless,
             "Secrets that the reconciler needs in its environment": self.needed,
         }
         return ((title, list(found)) for title, found in titles.items() if found)

@@ -21,26 +21,24 @@ class Sealing(NamedTuple):
     incomplete: bool = False
 
 
-def sealing(config: Config) -> Sealing:
-    """How a configuration encrypts."""
+def sealing(config: Config, name: str) -> Sealing:
+    """How a configuration encrypts. ``name`` is that of its Backup; files are called after it."""
     given = [name for name in _SETTINGS if name in config.settings or f"{name}_FILE" in config.settings]
     if not given:
         return Sealing()
-    for name in given[1:]:
-        config.lose(
-            name, f"only one kind of encryption at a time: {given[0]} is taken; theirs refuses to start"
-        )
-    name = given[0]
-    if name == "GPG_PUBLIC_KEY_RING":
-        return _key_ring(config)
-    if name == "AGE_PUBLIC_KEYS":
+    kind, *others = given
+    for other in others:
+        config.lose(other, f"only one kind of encryption at a time: {kind} is taken; theirs refuses to start")
+    if kind == "GPG_PUBLIC_KEY_RING":
+        return _key_ring(config, f"keys/{name}.asc")
+    if kind == "AGE_PUBLIC_KEYS":
         return _age_keys(config)
-    reference = config.secret(name)
-    scheme = name.partition("_")[0].lower()
-    return Sealing({scheme: {"passphrase": reference}}) if reference else _missing(config, name)
+    reference = config.secret(kind)
+    scheme = kind.partition("_")[0].lower()
+    return Sealing({scheme: {"passphrase": reference}}) if reference else _missing(config, kind)
 
 
-def _key_ring(config: Config) -> Sealing:
+def _key_ring(config: Config, path: str) -> Sealing:
     if "GPG_PUBLIC_KEY_RING" not in config.settings:
         reference = config.secret("GPG_PUBLIC_KEY_RING") or {}
         if file := reference.get("fromFile"):
@@ -49,7 +47,6 @@ def _key_ring(config: Config) -> Sealing:
     ring = config.text("GPG_PUBLIC_KEY_RING").strip()
     if "PRIVATE KEY" in ring or "PUBLIC KEY BLOCK" not in ring:
         return _missing(config, "GPG_PUBLIC_KEY_RING")
-    path = f"keys/{config.name}.asc"
     return Sealing({"gpg": {"recipients": [f"./{path}"]}}, {path: f"{ring}\n"})
 
 

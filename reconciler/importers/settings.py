@@ -16,34 +16,36 @@ from reconciler.importers.findings import Findings
 from reconciler.importers.project import Service
 from reconciler.importers.variables import Setting
 
-TRUE = ("1", "t", "true")
 _FALSE = ("0", "f", "false")
-_ELSEWHERE = "there is no such destination: rclone, for one, serves it as WebDAV, which is"
-_NOTIFIED = "notifications are the Policy's business: write a hook in the phase success or failure"
-_NEEDLESS = "needs no setting here: "
+_ELSEWHERE = "no such destination here: serve it as WebDAV, as rclone can, or copy the local one"
+_NOTIFIED = "notifications are hooks here: write one for the phases success and failure"
 
 LOST: dict[str, str] = {
     "AWS_ENDPOINT_INSECURE": "certificates are always checked: give the authority's with ca_file",
-    "AWS_IAM_ROLE_ENDPOINT": _NEEDLESS + "without key and secret the SDK finds the role's credentials itself",
-    "AWS_PART_SIZE": _NEEDLESS + "parts grow with the object",
     "AWS_STORAGE_CLASS": "set it with a lifecycle rule of the bucket",
-    "BACKUP_FILENAME": _NEEDLESS + "names are fixed, so that they can be read back",
-    "BACKUP_FILENAME_EXPAND": _NEEDLESS + "names are fixed",
     "BACKUP_FROM_SNAPSHOT": "nothing is copied aside first: stop or pause the container, or dump with a hook",
     "BACKUP_JITTER": "the schedule is kept to the minute: choose another minute",
-    "BACKUP_LATEST_SYMLINK": _NEEDLESS + "restore finds the newest itself",
-    "BACKUP_PRUNING_LEEWAY": _NEEDLESS + "artifacts are kept by count",
-    "BACKUP_PRUNING_PREFIX": _NEEDLESS + "files that reconciler did not make are never deleted",
-    "BACKUP_STOP_SERVICE_TIMEOUT": "say how long stopping may take with quiesce: stopTimeout",
+    "BACKUP_STOP_SERVICE_TIMEOUT": "quiesce has stopTimeout and maxDowntime",
     "DOCKER_HOST": "set it where reconciler runs",
-    "EXEC_FORWARD_OUTPUT": _NEEDLESS + "output always goes to the log",
-    "GZIP_PARALLELISM": _NEEDLESS + "the number of threads is chosen for the machine",
-    "LOCK_TIMEOUT": _NEEDLESS + "a run that finds another one ends, and the next one makes up for it",
     "NOTIFICATION_LEVEL": _NOTIFIED,
     "NOTIFICATION_URLS": _NOTIFIED,
     "WEBDAV_URL_INSECURE": "certificates are always checked: give the authority's with ca_file",
 }
-"""Settings that no spec has a place for. Ends of the names in ``_FAMILIES`` are not listed one by one."""
+"""Settings that no spec has a place for, and what to do instead."""
+
+NEEDLESS: dict[str, str] = {
+    "AWS_IAM_ROLE_ENDPOINT": "without key and secret the SDK finds the role's credentials itself",
+    "AWS_PART_SIZE": "parts grow with the object",
+    "BACKUP_FILENAME": "names are fixed, so that they can be read back",
+    "BACKUP_FILENAME_EXPAND": "names are fixed",
+    "BACKUP_LATEST_SYMLINK": "restore finds the newest itself",
+    "BACKUP_PRUNING_LEEWAY": "artifacts are kept by count",
+    "BACKUP_PRUNING_PREFIX": "files that reconciler did not make are never deleted",
+    "EXEC_FORWARD_OUTPUT": "output always goes to the log",
+    "GZIP_PARALLELISM": "the number of threads is chosen for the machine",
+    "LOCK_TIMEOUT": "a run that finds another one ends, and the next one makes up for it",
+}
+"""Settings that have nothing to become."""
 
 _FAMILIES = {
     "AZURE_STORAGE_": _ELSEWHERE,
@@ -51,6 +53,8 @@ _FAMILIES = {
     "GOOGLE_DRIVE_": _ELSEWHERE,
     "EMAIL_": _NOTIFIED,
 }
+"""The same as LOST, by the beginnings of names."""
+
 TAKEN = frozenset(
     {
         "AGE_PASSPHRASE",
@@ -95,7 +99,7 @@ TAKEN = frozenset(
 def is_backup(service: Service) -> bool:
     """Whether a service is a docker-volume-backup: by its image, or by settings that nothing else has."""
     names = {name.removesuffix("_FILE") for name in service.settings}
-    known = {name for name in (*TAKEN, *LOST) if name.startswith("BACKUP_")}
+    known = {name for name in (*TAKEN, *LOST, *NEEDLESS) if name.startswith("BACKUP_")}
     return service.repository.endswith("offen/docker-volume-backup") or not known.isdisjoint(names)
 
 
@@ -178,15 +182,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tell_lost(config: Config) -> None:
-    """Tell every setting that no spec has a place for."""
+    """Tell every setting that becomes nothing; one that says no to something is not worth it."""
     for name in sorted(config.settings):
         bare = name if name in TAKEN else name.removesuffix("_FILE")
         why = LOST.get(bare) or next((why for start, why in _FAMILIES.items() if bare.startswith(start)), "")
-        value = config.settings[name].value
-        if why and value and value.lower() not in _FALSE:
-            config.lose(name, why)
-        elif not why and bare not in TAKEN:
-            config.lose(name, "is no setting of docker-volume-backup")
+        setting = config.settings[name]
+        if bare in TAKEN or setting.value.lower() in ("", *_FALSE):
+            continue
+        if bare in NEEDLESS:
+            config.findings.drop(setting.place, name, NEEDLESS[bare])
+        else:
+            config.findings.lose(setting.place, name, why or "is no setting of docker-volume-backup")
 
 
 def configs_of(
