@@ -143,7 +143,7 @@ class Container(msgspec.Struct, frozen=True):
     Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for
     the container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check,
     else starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run.
-    ``service`` is the name of its Swarm service, or empty.
+    ``auto_remove``: it vanishes when it stops (``--rm``).
     """
 
     id: str
@@ -156,6 +156,7 @@ class Container(msgspec.Struct, frozen=True):
     started: str = ""
     health: str = ""
     pid: int = 0
+    auto_remove: bool = False
 
     @property
     def service(self) -> str:
@@ -411,6 +412,9 @@ class Entry(Protocol):
 
     def clear(self) -> None:
         """Remove the record, durably. Raises ReconcilerError."""
+
+    def let_go(self) -> None:
+        """Leave the record to whoever comes next. Safe after ``clear``."""
 
 
 class Journal(Protocol):

@@ -93,6 +93,7 @@ def container_of_inspection(found: dict[str, Any]) -> Container:
         started=state["StartedAt"],
         health=_health(state),
         pid=state.get("Pid") or 0,
+        auto_remove=bool(found["HostConfig"].get("AutoRemove")),
     )
 
 

@@ -46,7 +46,13 @@ class FileEntry:
             self._path.unlink(missing_ok=True)
             _sync_folder(self._path.parent)
             _lock_file(self._path).unlink(missing_ok=True)
-        os.close(self._lock)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the lock. Safe twice."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 class FileJournal:
