@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from reconciler.adapters import git, ledger, lock, node
 from reconciler.adapters.clock import SystemClock
 from reconciler.apply import run
 from reconciler.errors import ReconcilerError, SpecError
-from reconciler.model import Fleet, Listing, Observation, Outcome, Plan, TargetId
+from reconciler.lifecycle.recovery import Recovered, pending, recover
+from reconciler.model import Fleet, Listing, Observation, Outcome, Plan, Sealed, TargetId
 from reconciler.model.status import Status
 from reconciler.ports import Progress, Repository, World
 from reconciler.spec import Problem
@@ -37,7 +38,7 @@ class Session(NamedTuple):
     """Specs that were loaded, the world they speak of, and the last status.
 
     ``unreadable`` says why there is a last status that cannot be read: then no destination is adopted, and no status is
-    written over it.
+    written over it. ``recovered`` is what a run that died had left, and what became of it.
     """
 
     specs: Path
@@ -48,10 +49,15 @@ class Session(NamedTuple):
     now: datetime
     previous: Status | None
     unreadable: str = ""
+    recovered: Recovered = Recovered()
 
     def listings(self) -> dict[str, Listing]:
         """Every destination, listed now; targets are not looked at."""
         return observe.destinations(self.fleet, self.world, self._seen())
+
+    def keys(self, copies: Iterable[tuple[str, str]]) -> dict[str, Sealed]:
+        """How the encrypted ones among ``copies`` (destination, artifact key) are encrypted, by artifact key."""
+        return observe.keys_needed(self.fleet, self.world, copies)
 
     def observe(self, before: Observation | None = None) -> Observation:
         """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
@@ -106,11 +112,23 @@ def session(specs: Path) -> Iterator[Session]:
 def acting_session(specs: Path) -> Iterator[Session]:
     """The same for a command that acts: at most one at a time. Raises Locked, SpecError; the latter is reported, too."""
     with lock.hold(specs), ExitStack() as stack:
+        recovered = _recover(specs)
         try:
             opened = stack.enter_context(session(specs))
         except SpecError as error:
-            raise SpecError((*error.problems, *_report_rejected(specs, error))) from None
-        yield opened
+            raise SpecError((*error.problems, *recovered.told, *_report_rejected(specs, error))) from None
+        yield opened._replace(recovered=recovered)
+
+
+def left_behind(opened: Session) -> tuple[str, ...]:
+    """What a run that died has left, for a command that does not act: one that does puts it right first."""
+    return pending(opened.world.journal)
+
+
+def _recover(specs: Path) -> Recovered:
+    """The first act, before the specs are even read: containers come back whatever stands in them."""
+    with wiring.world(specs) as world:
+        return recover(world)
 
 
 def _revision(repository: Repository | None, specs: Path) -> str | None:

@@ -46,6 +46,11 @@ def artifact_key(
     return f"{folder}/{identity.service}_{identity.type}_{stamp}_{tier}.{extension}"
 
 
+def is_encrypted(key: str) -> bool:
+    """Whether the artifact ``key`` is called like an encrypted one; its manifest says whether it is."""
+    return key.endswith((".age", ".gpg"))
+
+
 @lru_cache(maxsize=65536)
 def _target_id(service: str, type_: str) -> TargetId:
     return TargetId(service, type_)

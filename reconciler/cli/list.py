@@ -10,17 +10,21 @@ import click
 
 from reconciler.cli.complete import targets
 from reconciler.cli.output import output_option, print_json, print_table, span_text, specs_argument
+from reconciler.naming import is_encrypted
 from reconciler.wording import counted, size_text, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.loop import Session
-    from reconciler.model import Artifact, Backup, Copy, Listing, TargetId
+    from reconciler.model import Artifact, Backup, Copy, Listing, Sealed, TargetId
 
 
 class Row(NamedTuple):
-    """One copy. ``size`` in bytes; ``kept`` is why retention keeps it, or why it does not."""
+    """One copy. ``size`` in bytes; ``kept`` is why retention keeps it, or why it does not.
+
+    ``encryption`` names the keys that open it; None where it is not encrypted, or no manifest can be read.
+    """
 
     target: TargetId
     tier: str
@@ -31,6 +35,7 @@ class Row(NamedTuple):
     keep: bool
     kept: str
     key: str
+    encryption: Sealed | None = None
 
 
 @click.command("list", short_help="Show every copy, and why it is kept.")
@@ -41,6 +46,8 @@ class Row(NamedTuple):
 )
 def list_(path: Path, output: str, only: str) -> None:
     """Show every copy that exists: by target, with tier, time, age, size, destination and the reason why it is kept.
+
+    Of encrypted copies it shows which key opens them.
 
     A tier such as weekly is fixed when an artifact is made; "no:" marks what the next apply deletes. Exit code 1 when a
     destination cannot be looked at: what it holds is then not in the list.
@@ -56,6 +63,8 @@ def list_(path: Path, output: str, only: str) -> None:
     with loop.session(path) as session:
         listings = session.listings()
         rows = [row for row in _rows(session, listings) if _wanted(row, only)]
+        keys = session.keys((row.destination, row.key) for row in rows)
+        rows = [row._replace(encryption=keys.get(row.key)) for row in rows]
     unknown = {name: listing.unknown for name, listing in listings.items() if listing.unknown}
     if output == "json":
         print_json({"copies": [row._asdict() for row in rows], "unknown": unknown})
@@ -134,9 +143,9 @@ def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None
         where = "" if seen_all else " where a destination could be looked at"
         click.echo(f"There are no copies{f' of {only}' if only else ''}{where}.")
         return
-    columns = ("TARGET", "TIER", "TIME", "AGE", "SIZE", "AT", "KEPT")
-    cells = (
-        (
+    columns = ["TARGET", "TIER", "TIME", "AGE", "SIZE", "AT", "KEPT"]
+    cells = [
+        [
             str(row.target),
             row.tier,
             time_text(row.time),
@@ -144,12 +153,30 @@ def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None
             size_text(row.size),
             row.destination,
             _kept(row),
-        )
+        ]
         for row in rows
-    )
-    print_table(columns, cells, right=("AGE", "SIZE"), fold=("KEPT",))
+    ]
+    if any(is_encrypted(row.key) for row in rows):
+        columns.insert(6, "KEY")
+        for row, line in zip(rows, cells, strict=True):
+            line.insert(6, _key(row))
+    print_table(columns, cells, right=("AGE", "SIZE"), fold=("KEY", "KEPT"))
     total = size_text(sum(row.size for row in rows))
     click.echo(f"{counted(len(rows), 'copy')}, {total}")
+
+
+def _key(row: Row) -> str:
+    """What opens it, short: JSON has the whole names."""
+    if row.encryption is None:
+        return "?" if is_encrypted(row.key) else ""
+    if row.encryption.key_id:
+        return f"passphrase {row.encryption.key_id}"
+    return " or ".join(_short(name) for name in row.encryption.recipients)
+
+
+def _short(name: str) -> str:
+    first, *comment = name.split(maxsplit=1)
+    return " ".join([f"{first[:12]}…{first[-6:]}" if len(first) > 20 else first, *comment])
 
 
 def _kept(row: Row) -> str:

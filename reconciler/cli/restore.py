@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.complete import destinations, targets
 from reconciler.cli.output import PATH, output_option, print_json
 from reconciler.wording import size_text, time_text
+
+if TYPE_CHECKING:
+    from reconciler.model import Artifact
+    from reconciler.restore import Restored
 
 
 @click.command(short_help="Bring a target back, verified first.")
@@ -38,58 +43,73 @@ from reconciler.wording import size_text, time_text
     help="path:DIR, volume:NAME, image:, container:NAME, or - for stdout (default: where it came from).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.option(
+    "--identity",
+    "identities",
+    type=PATH,
+    multiple=True,
+    help="File with a key for encrypted copies: a private key of age, SSH or OpenPGP, or a passphrase. May be repeated.",
+)
 @output_option
 def restore(  # noqa: PLR0913 - one for each option
-    target: str, path: Path, at_text: str | None, source: str, to: str | None, output: str, *, overwrite: bool
+    target: str,
+    path: Path,
+    at_text: str | None,
+    source: str,
+    to: str | None,
+    output: str,
+    *,
+    identities: tuple[Path, ...],
+    overwrite: bool,
 ) -> None:
     """Restore a target: the artifact is verified first, unpacked beside, and only then put in place of the old data.
 
-    Refuses to replace data without --overwrite; when anything fails, the old data is still there.
+    Refuses to replace data without --overwrite; when anything fails, the old data is still there. The key of an encrypted
+    copy is tried before anything else; keys come from the specs, from --identity and, for OpenPGP, from gpg's own keyring.
 
     \b
     Examples:
       reconciler restore grafana/data --to path:/srv/look
       reconciler restore grafana --at 2026-01-20T12:00:00Z --overwrite
       reconciler restore shop/dump --to - | pg_restore --list
+      reconciler restore shop/dump --identity ~/age.key --overwrite
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli.progress import bars
-    from reconciler.restore import choose, passed_over, read_manifest, unseen
+    from reconciler.restore import choose, passed_over, proven_keys, read_manifest, unseen
     from reconciler.restore import restore as bring_back
     from reconciler.restore.sinks import find_sink
     from reconciler.retention import SKEW
 
     with loop.session(path) as session:
         at = _moment(at_text) if at_text else session.now + SKEW
-        fleet, world = session.fleet, session.world
+        fleet, world, listings = session.fleet, session.world, session.listings()
         place = _known(source, [item.name for item in fleet.destinations])
-        listings = session.listings()
         unknown = () if source else unseen(listings)
         _warn(unknown)
         choice = choose(fleet, listings, target, at, place)
         broken = passed_over(choice, listings, at, place)
         _warn(broken)
         manifest = read_manifest(choice, fleet, world)
+        keys = proven_keys(choice, manifest, fleet, world, identities)
         sink = find_sink(to, manifest, fleet, world.host)
         sink.check(overwrite=overwrite)
         with bars(quiet=output == "json") as progress:
             progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
-            done = bring_back(choice, sink, fleet, world, progress.advanced)
+            done = bring_back(choice, sink, fleet, world, progress.advanced, keys)
             progress.end()
     _warn(done.warnings)
     if output == "json":
-        print_json(
-            {
-                "manifest": done.manifest,
-                "from": done.destination,
-                "warnings": unknown + broken + done.warnings,
-            }
-        )
+        warnings = unknown + broken + done.warnings
+        print_json({"manifest": done.manifest, "from": done.destination, "warnings": warnings})
     else:
-        when, size = time_text(choice.artifact.time), size_text(done.manifest.source_size)
-        click.echo(
-            f"restored {choice.artifact.target} of {when} ({size}) from {done.destination}", err=to == "-"
-        )
+        _tell(choice.artifact, done, to)
+
+
+def _tell(artifact: Artifact, done: Restored, to: str | None) -> None:
+    """Say what was restored; on stderr where stdout holds the data."""
+    when, size = time_text(artifact.time), size_text(done.manifest.source_size)
+    click.echo(f"restored {artifact.target} of {when} ({size}) from {done.destination}", err=to == "-")
 
 
 def _moment(text: str) -> datetime:

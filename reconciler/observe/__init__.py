@@ -13,11 +13,12 @@ from threading import Thread
 from reconciler.errors import ReconcilerError
 from reconciler.model import Destination, Fleet, Listing, Observation, Probe, TargetId
 from reconciler.observe.compare import mark_broken
+from reconciler.observe.keys import keys_needed
 from reconciler.observe.listing import read_listing
 from reconciler.observe.probes import probe_targets
 from reconciler.ports import World
 
-__all__ = ["destinations", "everything"]
+__all__ = ["destinations", "everything", "keys_needed"]
 
 
 def everything(

@@ -9,12 +9,19 @@ import msgspec
 from reconciler.errors import Corrupt, Missing
 from reconciler.markers import Marker, check_marker
 from reconciler.model import Artifact, Copy, Leftover, Listing
-from reconciler.naming import MARKER, PART, manifest_key, parse, parse_intent, parse_intent_content
+from reconciler.naming import (
+    MARKER,
+    PART,
+    is_encrypted,
+    manifest_key,
+    parse,
+    parse_intent,
+    parse_intent_content,
+)
 from reconciler.ports import Store
 
 _MANIFEST = ".json"
 _PACKED = ("zst", "gz")
-_ENCRYPTED = ("age", "gpg")
 
 
 def read_listing(store: Store, name: str, seen: str) -> Listing:
@@ -93,7 +100,7 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
 def _beside(key: str, committed: set[str]) -> bool:
     """Whether ``key`` looks like what people put beside an artifact, as its ``.sha256`` or ``.asc``: not ours to sweep."""
     whole, _, last = key.rpartition(".")
-    if last in _ENCRYPTED:
+    if is_encrypted(key):
         return whole in committed
     return last not in _PACKED and parse(whole) is not None
 

@@ -17,15 +17,14 @@ from reconciler.pipeline.decrypt import NO_KEYS, Keys
 from reconciler.pipeline.unpack import unpack, verified
 from reconciler.ports import Sink, Store, World
 from reconciler.restore.choose import Choice, choose, passed_over, unseen
-from reconciler.restore.keys import check_key, find_keys
+from reconciler.restore.keys import proven_keys
 
 __all__ = [
     "Choice",
     "Restored",
-    "check_key",
     "choose",
-    "find_keys",
     "passed_over",
+    "proven_keys",
     "read_manifest",
     "restore",
     "unseen",

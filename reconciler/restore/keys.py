@@ -15,7 +15,16 @@ from reconciler.restore.choose import Choice
 BEGINNING = 1 << 20
 """Stored bytes on which a key is tried."""
 
-__all__ = ["NO_KEYS", "Keys", "check_key", "find_keys"]
+__all__ = ["NO_KEYS", "Keys", "check_key", "find_keys", "proven_keys"]
+
+
+def proven_keys(
+    choice: Choice, manifest: Manifest, fleet: Fleet, world: World, files: Sequence[Path] = ()
+) -> Keys:
+    """The keys for the chosen artifact, tried on it. To be called before anything is touched. Raises as the two below."""
+    keys = find_keys(manifest, fleet, files)
+    check_key(choice, manifest, fleet, world, keys)
+    return keys
 
 
 def find_keys(manifest: Manifest, fleet: Fleet, files: Sequence[Path] = ()) -> Keys:
@@ -37,7 +46,7 @@ def find_keys(manifest: Manifest, fleet: Fleet, files: Sequence[Path] = ()) -> K
 
 
 def check_key(choice: Choice, manifest: Manifest, fleet: Fleet, world: World, keys: Keys) -> None:
-    """Open the beginning of the first copy that can be opened. To be called before anything is touched.
+    """Open the beginning of the first copy that can be opened.
 
     Raises WrongKey when no key fits, and says which one is needed; CipherError when no copy can be opened for other reasons.
     """
