@@ -16,6 +16,8 @@ from tests.parts.databases import DatabaseImage
 from tests.parts.databases import database_image as import_databases
 from tests.parts.engine import EngineHost
 from tests.parts.engine import engine_host as start_engine
+from tests.parts.keys import KeyRing
+from tests.parts.keys import key_ring as make_keys
 from tests.parts.process import MissingPart
 from tests.parts.s3 import S3Server, moto_server, rclone_s3_server
 from tests.parts.sftp import SftpServer
@@ -24,7 +26,7 @@ from tests.parts.swarm import swarm_host as start_swarm
 from tests.parts.webdav import WebdavServer
 from tests.parts.webdav import webdav_server as start_webdav
 
-P = TypeVar("P", DatabaseImage, EngineHost, S3Server, SftpServer, WebdavServer)
+P = TypeVar("P", DatabaseImage, EngineHost, KeyRing, S3Server, SftpServer, WebdavServer)
 USED = pytest.StashKey[list[str]]()
 
 
@@ -144,3 +146,9 @@ def sftp_server(parts: Parts) -> SftpServer:
 def webdav_server(parts: Parts) -> WebdavServer:
     """WebDAV by rclone, with a password."""
     return parts.start(start_webdav())
+
+
+@pytest.fixture(scope="session")
+def keys(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    """Keys of age, SSH and OpenPGP, and the programs that use them."""
+    return parts.start(make_keys(tmp_path_factory.mktemp("keys")))
