@@ -1,6 +1,10 @@
 """The real servers of the tests answer as the tests rely on."""
 
 import base64
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from docker.models.containers import Container
 from webdav4.fsspec import WebdavFileSystem
 
 from tests.parts.databases import MARIADB, POSTGRES, REDIS, SQLITE, Kind, database
-from tests.parts.engine import IMAGE, EngineHost, reachable
+from tests.parts.engine import IMAGE, EngineHost, reachable, unmount_below
 from tests.parts.process import until
 from tests.parts.s3 import S3Server
 from tests.parts.s3_app import Call, Fault, name_call
@@ -73,6 +77,40 @@ def test_a_frozen_engine_does_not_answer_and_then_does(own_engine: EngineHost) -
         assert client.ping()
     finally:
         client.close()
+
+
+LEFT_ALONE = """
+from tests.parts.engine import engine_host
+from tests.parts.swarm import UNTIL_TOLD
+with engine_host() as engine:
+    command = ["sh", "-c", UNTIL_TOLD]
+    engine.client().containers.run(engine.image, command, network_mode="none", detach=True)
+    print(engine.log.parent, flush=True)
+    input()
+"""
+
+
+def test_an_engine_ends_with_its_containers_when_the_tests_are_killed(engine_host: EngineHost) -> None:
+    alone = [sys.executable, "-c", LEFT_ALONE]
+    with subprocess.Popen(
+        alone, cwd=Path(__file__).parent.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as tests:
+        assert tests.stdout is not None
+        folder = Path(tests.stdout.readline().strip())
+        assert "containerd-shim" in commands_with(folder)
+        tests.kill()
+    until(lambda: commands_with(folder) == "", "something still runs")
+    unmount_below(folder)
+    shutil.rmtree(folder)
+
+
+def commands_with(folder: Path) -> str:
+    """The commands of all processes that have a folder's path in theirs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(process.read_text().replace("\0", " "))
+    return "\n".join(command for command in found if str(folder) in command)
 
 
 def test_swarm_runs_services_and_scales_them(swarm_host: EngineHost) -> None:

@@ -28,6 +28,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [plugins."io.containerd.internal.v1.opt"]
   path = "{folder}/opt"
 """
+# When the tests are killed, dockerd and containerd are told to end at once. Without containerd dockerd could not end
+# its containers, and they would stay for ever: containerd goes when dockerd has gone. $1 is dockerd's pid file.
+LAST = """\
+pid=$1; shift
+"$@" & trap : TERM; wait
+while kill -0 "$(cat "$pid" 2>/dev/null)" 2>/dev/null; do sleep 0.05; done
+kill $!; wait
+"""
 
 
 @dataclass(frozen=True)
@@ -102,15 +110,9 @@ def containerd(folder: Path) -> list[str]:
     """The command of a containerd with all its state in `folder`; one of the system is not touched."""
     config = folder / "c.toml"
     config.write_text(CONTAINERD_CONFIG.format(folder=folder))
-    roots = ["--root", f"{folder}/c-root", "--state", f"{folder}/c-state"]
-    return [
-        program("containerd", "containerd"),
-        "--config",
-        str(config),
-        *roots,
-        "--address",
-        f"{folder}/c.sock",
-    ]
+    places = ["--root", f"{folder}/c-root", "--state", f"{folder}/c-state", "--address", f"{folder}/c.sock"]
+    command = [program("containerd", "containerd"), "--config", str(config), *places]
+    return ["sh", "-c", LAST, "sh", f"{folder}/pid", *command]
 
 
 def dockerd(folder: Path) -> list[str]:
