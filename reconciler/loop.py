@@ -11,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from reconciler import observe, plan, report, spec, wiring
 from reconciler.adapters import git, ledger, lock, node
 from reconciler.adapters.clock import SystemClock
 from reconciler.apply import run
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
-from reconciler.model import Fleet, Listing, Observation, Outcome, Plan, Sealed, TargetId
+from reconciler.model import Fleet, Listing, Note, Observation, Outcome, Plan, Sealed, TargetId
 from reconciler.model.status import Status
 from reconciler.ports import Progress, Repository, World
 from reconciler.spec import Problem
@@ -38,7 +40,8 @@ class Session(NamedTuple):
     """Specs that were loaded, the world they speak of, and the last status.
 
     ``unreadable`` says why there is a last status that cannot be read: then no destination is adopted, and no status is
-    written over it. ``recovered`` is what a run that died had left, and what became of it.
+    written over it. ``acts`` for a command that may
+    change something; ``recovered`` is what a run that died had left, and what became of it.
     """
 
     specs: Path
@@ -49,6 +52,7 @@ class Session(NamedTuple):
     now: datetime
     previous: Status | None
     unreadable: str = ""
+    acts: bool = False
     recovered: Recovered = Recovered()
 
     def listings(self) -> dict[str, Listing]:
@@ -67,13 +71,26 @@ class Session(NamedTuple):
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()
     ) -> Plan:
         """What to do about what was seen."""
-        return plan.make(self.fleet, seen, self.now, only=only, forced=forced)
+        return self._noted(plan.make(self.fleet, seen, self.now, only=only, forced=forced))
+
+    def _noted(self, made: Plan) -> Plan:
+        """The plan with notes of what a run that died had left: put right by now, or still to be by one that acts."""
+        waiting = () if self.acts else pending(self.world.journal)
+        notes = [
+            *(Note("warning", "held", "journal", text) for text in self.recovered.done),
+            *(Note("error", "held", "journal", text) for text in self.recovered.failed),
+            *(
+                Note("warning", "held", "journal", f"{text}; reconciler apply puts it right")
+                for text in waiting
+            ),
+        ]
+        return msgspec.structs.replace(made, notes=(*made.notes, *notes)) if notes else made
 
     def apply(self, todo: Plan, seen: Observation, progress: Progress) -> Applied:
         """Carry the plan out, look again, and report. The report always lands, and its failure hides nothing."""
         outcomes = tuple(run(todo, self.fleet, self.world, progress))
         after = self.observe(seen) if outcomes else seen
-        rest = plan.make(self.fleet, after, self.now)
+        rest = self.plan(after)
         status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
         commit, why = self._publish(status)
         return Applied(todo, outcomes, status, commit, self.ledger.place, why)
@@ -117,12 +134,7 @@ def acting_session(specs: Path) -> Iterator[Session]:
             opened = stack.enter_context(session(specs))
         except SpecError as error:
             raise SpecError((*error.problems, *recovered.told, *_report_rejected(specs, error))) from None
-        yield opened._replace(recovered=recovered)
-
-
-def left_behind(opened: Session) -> tuple[str, ...]:
-    """What a run that died has left, for a command that does not act: one that does puts it right first."""
-    return pending(opened.world.journal)
+        yield opened._replace(acts=True, recovered=recovered)
 
 
 def _recover(specs: Path) -> Recovered:

@@ -20,6 +20,11 @@ class Recovered(NamedTuple):
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Everything, what failed last."""
+        return (*self.done, *self.failed)
+
 
 def pending(journal: Journal) -> tuple[str, ...]:
     """What is left to be put right, in sentences; touches nothing."""
@@ -44,7 +49,7 @@ def recover(world: World) -> Recovered:
             record = decode(content)
             done += _put_right(record, world)
             entry.clear()
-        except ReconcilerError as error:
+        except ReconcilerError as error:  # the Engine is away, say: the record stays for the next run
             failed.append(f"what a run that died has left could not be put right: {error}")
         finally:
             entry.let_go()

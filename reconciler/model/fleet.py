@@ -348,7 +348,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """What the containers of the moment add to the specs, by target; made by ``observe.resolve`` at each look.
 
     ``hooks`` and ``stops`` come from labels; ``holds`` says in words what is held while a target is read; ``problems`` say
-    why a target cannot be backed up. ``notes`` and ``errors`` are pairs of a subject and a message: what discovery found, and
+    why a target cannot be backed up; ``containers`` names the one that a target was found in; ``unresolved`` are services
+    whose container is missing, so that its targets are not known now. ``notes`` and ``errors`` are pairs of a subject and a message: what discovery found, and
     labels that cannot be followed.
     """
 
@@ -356,6 +357,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     stops: dict[TargetId, tuple[LabelStop, ...]] = {}
     holds: dict[TargetId, tuple[str, ...]] = {}
     problems: dict[TargetId, str] = {}
+    containers: dict[TargetId, str] = {}
+    unresolved: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
 

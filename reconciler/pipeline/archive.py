@@ -62,9 +62,19 @@ class TreeSource:
     of that name and keeps the folder; a pattern with a slash before its end counts from the root. ``*`` stops at ``/``.
     """
 
-    def __init__(self, root: Path, exclude: Sequence[str] = (), facts: dict[str, str] | None = None) -> None:
-        """Start tar on ``root``, a folder or a file. Raises SourceError when there is no such thing, or no tar."""
-        self._root = Path(os.path.realpath(root))
+    def __init__(
+        self,
+        root: Path,
+        exclude: Sequence[str] = (),
+        facts: dict[str, str] | None = None,
+        *,
+        as_it_stands: bool = False,
+    ) -> None:
+        """Start tar on ``root``, a folder or a file. Raises SourceError when there is no such thing, or no tar.
+
+        ``as_it_stands``: links on the way are followed by the kernel alone, as below ``/proc/PID/root``.
+        """
+        self._root = root if as_it_stands else Path(os.path.realpath(root))
         self._facts = facts or {}
         self._check = TarCheck()
         self._identity = _identity(self._root)

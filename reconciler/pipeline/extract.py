@@ -87,7 +87,7 @@ class TreeSink:
             self._staging.mkdir(mode=0o700)
         except OSError as error:
             raise ReconcilerError(f"cannot restore beside {self.place}: {error.strerror}") from None
-        _unpack(self._checked(chunks), self._staging)
+        unpack_into(self._checked(chunks), self._staging)
         self._check.finish()
 
     def commit(self) -> None:
@@ -150,7 +150,8 @@ class TreeSink:
         return next(self._staging.iterdir())
 
 
-def _unpack(chunks: Iterable[bytes], folder: Path) -> None:
+def unpack_into(chunks: Iterable[bytes], folder: Path) -> None:
+    """Unpack a tar into an empty folder with GNU tar. Raises ReconcilerError."""
     rights = _AS_ROOT if os.geteuid() == 0 else _AS_USER
     if rights is _AS_USER:
         log.warning("not running as root: owners of restored files are not kept")

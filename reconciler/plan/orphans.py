@@ -15,7 +15,8 @@ from reconciler.retention import horizon
 def orphans(view: View) -> list[TargetId]:
     """Targets with copies that no Backup of any node names."""
     named = {target.id for backup in view.fleet.backups for target in backup.targets}
-    return sorted(set(view.holdings) - named - set(view.fleet.elsewhere))
+    found = set(view.holdings) - named - set(view.fleet.elsewhere)
+    return sorted(target for target in found if target.service not in view.fleet.live.unresolved)
 
 
 def orphan_wishes(view: View, now: datetime) -> list[Wish]:
