@@ -121,7 +121,7 @@ def session(specs: Path) -> Iterator[Session]:
     book = ledger.open_ledger(specs, repository)
     previous, unreadable = _last_status(book)
     with wiring.world(specs) as world:
-        here = fleet.on(world.node)
+        here = observe.resolve(fleet.on(world.node), world)
         yield Session(specs, here, warnings, world, book, world.clock.now(), previous, unreadable)
 
 

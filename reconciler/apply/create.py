@@ -40,8 +40,9 @@ _UNPACK: dict[Codec, str] = {"zstd": "zstd -d -c", "gzip": "gzip -d -c", "none":
 def create(action: Create, plan: Plan, fleet: Fleet, world: World, progress: Progress) -> Result:
     """Make the artifact, with its hooks around it; everything that failed is in the result."""
     backup, target = _find(fleet, action)
-    facts = _facts(action, backup, target, world.node)
-    hooks = Hooks(hooks_of(fleet, target.id), facts, world, progress, target.uses.container)
+    container = fleet.live.containers.get(target.id, target.uses.container)
+    facts = _facts(action, backup, target, world.node, container)
+    hooks = Hooks(hooks_of(fleet, target.id), facts, world, progress, container)
     making = _Making(action, plan, fleet, world, progress, backup, target, hooks)
     try:
         result = _outcome(making)
@@ -157,7 +158,7 @@ def _doubts(target: Target, action: Create, moved: Transferred) -> Iterator[str]
         yield f"the dump is less than half as large as the last one ({moved.size} of {action.estimate} bytes): is it whole?"
 
 
-def _facts(action: Create, backup: Backup, target: Target, node: str) -> Facts:
+def _facts(action: Create, backup: Backup, target: Target, node: str, container: str) -> Facts:
     uses = target.uses
     return Facts(
         node=node,
@@ -169,7 +170,7 @@ def _facts(action: Create, backup: Backup, target: Target, node: str) -> Facts:
         key=action.key,
         destinations=action.destinations,
         volume=uses.volumes[0] if uses.volumes else "",
-        container=uses.container,
+        container=container,
     )
 
 

@@ -16,9 +16,10 @@ from reconciler.observe.compare import mark_broken
 from reconciler.observe.keys import keys_needed
 from reconciler.observe.listing import read_listing
 from reconciler.observe.probes import probe_targets
+from reconciler.observe.resolve import resolve
 from reconciler.ports import World
 
-__all__ = ["destinations", "everything", "keys_needed"]
+__all__ = ["destinations", "everything", "keys_needed", "resolve"]
 
 
 def everything(

@@ -27,7 +27,8 @@ def probe_targets(
     probes: dict[TargetId, Probe] = {}
     for backup in fleet.backups:
         for target in () if backup.suspend else backup.targets:
-            probe = _probe(target, world)
+            problem = fleet.live.problems.get(target.id, "")
+            probe = Probe(problem=problem) if problem else _probe(target, world)
             manifest = stored.manifest(backup, target.id) if probe.fingerprint or probe.empty else None
             if manifest is not None:
                 probe = msgspec.structs.replace(

@@ -21,6 +21,7 @@ def fleet_notes(view: View, now: datetime) -> Iterable[Note]:
     yield from _orphans(view)
     yield from _rule321(view)
     yield from _future(view, now)
+    yield from _live(view)
 
 
 def _destinations(view: View) -> Iterable[Note]:
@@ -65,3 +66,10 @@ def _future(view: View, now: datetime) -> Iterable[Note]:
             yield Note(
                 "warning", "clock", name, f"copies dated after now: {count}; they are kept, and not counted"
             )
+
+
+def _live(view: View) -> Iterable[Note]:
+    """What the containers of the moment add, and what is wrong with their labels."""
+    live = view.fleet.live
+    yield from (Note("info", "discovered", subject, text) for subject, text in sorted(set(live.notes)))
+    yield from (Note("error", "labels", subject, text) for subject, text in sorted(set(live.errors)))
