@@ -95,7 +95,8 @@ def _numbered(source: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
 
 def _wrapping_key(passphrase: bytes, salt: bytes, work: int) -> bytes:
     salted = b"age-encryption.org/v1/scrypt" + salt
-    return hashlib.scrypt(passphrase, salt=salted, n=1 << work, r=8, p=1, maxmem=(1 << work) * 1100, dklen=32)
+    most = (1 << work + 10) + (1 << 20)
+    return hashlib.scrypt(passphrase, salt=salted, n=1 << work, r=8, p=1, maxmem=most, dklen=32)
 
 
 def _mac(file_key: bytes, header: bytes) -> bytes:

@@ -17,12 +17,17 @@ from reconciler.pipeline.filter import Job, Said
 from reconciler.pipeline.gpg_home import Home
 from reconciler.pipeline.process import bare_environment
 
-_COMMON = ("gpg", "--no-options", "--batch", "--no-tty", "--quiet", "--no-random-seed-file", "--status-fd=2")
+# Not --quiet: it would hide which key is missing.
+_COMMON = ("gpg", "--no-options", "--batch", "--no-tty", "--no-random-seed-file", "--status-fd=2")
 _ENCRYPT = ("--compress-algo=none", "--cipher-algo=AES256", "--trust-model=always", "--no-autostart")
 # With a fixed count gpg need not ask an agent for one. It is the highest that all versions know.
 _PASSPHRASE = ("--s2k-mode=3", "--s2k-digest-algo=SHA512", "--s2k-count=65011712", "--pinentry-mode=loopback")
 _USERS_OWN = ("GNUPGHOME", "GPG_TTY", "TERM", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
 _MISSING = "encryption with OpenPGP needs the program gpg: install the package gnupg"
+_LOCKED = (
+    "the private key has a passphrase, which cannot be asked for here: import it into gpg's own keyring (gpg --import), "
+    "unlock it there (gpg -d on any file for it), and restore without --identity"
+)
 _ENGLISH = {"LC_ALL": "C"}
 
 
@@ -160,6 +165,8 @@ def _judge_decrypting(said: Said) -> None:
     """Only what gpg says that it decrypted counts: of a message that is not encrypted it gives the content, too."""
     if "DECRYPTION_OKAY" in said.words and not said.status:
         return
-    if "NO_SECKEY" in said.words:
+    if "NO_SECKEY" in said.words and "No pinentry" not in said.text:
         raise WrongKey("gpg has no private key that opens it")
+    if "No pinentry" in said.text:
+        raise CipherError(_LOCKED)
     raise CipherError(f"gpg could not decrypt ({said.how})")

@@ -113,7 +113,9 @@ def _ssh_key(file: Path, kind: str, passphrase: str) -> None:
 
 
 def _gpg_key(ring: KeyRing, name: str) -> None:
-    ring.gpg("--quick-generate-key", f"{name}@example.com", "future-default", "default", "never", passphrase="")
+    ring.gpg(
+        "--quick-generate-key", f"{name}@example.com", "future-default", "default", "never", passphrase=""
+    )
     ring.certificate(name).write_bytes(ring.gpg("--armor", "--export", f"{name}@example.com"))
     ring.private(name).write_bytes(ring.gpg("--armor", "--export-secret-keys", f"{name}@example.com"))
 
@@ -121,7 +123,9 @@ def _gpg_key(ring: KeyRing, name: str) -> None:
 def _output(command: Sequence[str], stdin: bytes, *files: int) -> bytes:
     done = subprocess.run(command, input=stdin, capture_output=True, check=False, pass_fds=files)
     if done.returncode:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+        raise RuntimeError(
+            f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')}"
+        )
     return done.stdout
 
 
