@@ -102,6 +102,8 @@ class Hold:
                 f"{', '.join(self.record.names)} had to be started again after {limit} (quiesce.maxDowntime), before"
                 f" everything was read: give it more time, or a faster destination on this machine"
             )
+        if self._entry is None:
+            return
         engine = self._world.host.engine()
         for item in self._choice.containers:
             _insist_held(item, engine.container(item.id), self._choice.how)
