@@ -5,6 +5,7 @@ usage: scripts/reference.py [FOLDER]    (docs by default; a test writes elsewher
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,15 @@ def cell(text: str) -> str:
 
 def commands() -> str:
     """The help of every command."""
-    parent = click.Context(cli, info_name="reconciler", terminal_width=100)
-    helps = [("reconciler", cli.get_help(parent))]
-    for name, command in sorted(cli.commands.items()):
-        context = click.Context(command, info_name=name, parent=parent, terminal_width=100)
-        helps.append((f"reconciler {name}", command.get_help(context)))
-    return "\n".join(f"## {name}\n\n```text\n{text}\n```\n" for name, text in helps)
+    return "\n".join(f"## {name}\n\n```text\n{text}\n```\n" for name, text in helps(cli, "reconciler", None))
+
+
+def helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+    """The full name and the help of a command and of those below it."""
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100)
+    yield context.command_path, command.get_help(context)
+    for below, other in sorted(command.commands.items() if isinstance(command, click.Group) else ()):
+        yield from helps(other, below, context)
 
 
 def rewrite(page: Path, body: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler import schedule
 from reconciler.importers.emit import Noted
 from reconciler.importers.findings import Findings
-from reconciler.importers.project import LABELS, Label, Mount, Project, slug, within
+from reconciler.importers.project import LABELS, Label, Mount, Project, Service, slug, within
 from reconciler.importers.sealing import Sealing
 from reconciler.importers.settings import Config
 from reconciler.importers.timing import Timing, retention, seconds, timing
@@ -102,24 +102,27 @@ def _labels(config: Config, project: Project) -> dict[str, Any]:
             config.lose("EXEC_LABEL", "no service has commands in labels")
         return {}
     found: dict[str, Any] = {"hooksFromLabels": "docker-volume-backup"}
-    if label := config.text("EXEC_LABEL"):
+    label = config.text("EXEC_LABEL")
+    if label:
         found["execLabel"] = label
     wanted = config.text("BACKUP_STOP_DURING_BACKUP_LABEL") or config.text(
         "BACKUP_STOP_CONTAINER_LABEL", "true"
     )
-    stopped = [
-        service.container
-        for service in labelled.values()
-        if wanted != "true" and wanted == _label(service.backup_labels, "stop-during-backup")
-    ]
+    stopped = [service.container for service in labelled.values() if _stops_beside(service, wanted, label)]
     if stopped:
-        why = f"those with the label {LABELS}stop-during-backup={wanted}"
+        why = f"those with the label {LABELS}stop-during-backup={wanted}, which execLabel does not choose"
         found["quiesce"] = Noted({"mode": "stop", "containers": stopped}, why)
     return found
 
 
-def _label(labels: dict[str, Any], name: str) -> str:
-    return str(labels[name].value) if name in labels else ""
+def _stops_beside(service: Service, wanted: str, exec_label: str) -> bool:
+    """Whether theirs stops a service's container and the labels alone do not do so here, where execLabel chooses for both."""
+    labels = {name: label.value for name, label in service.backup_labels.items() if not label.swarm}
+    if labels.get("stop-during-backup") != wanted:
+        return False
+    return wanted not in ("true", exec_label) or (
+        wanted == "true" and labels.get("exec-label", "") != exec_label
+    )
 
 
 def tell_labels(project: Project, configs: list[Config]) -> None:
@@ -140,12 +143,20 @@ def tell_labels(project: Project, configs: list[Config]) -> None:
 
 def _tell_label(findings: Findings, name: str, label: Label, *, own: bool) -> None:
     full = f"{LABELS}{name}"
-    if re.fullmatch(r"exec-(pre|post)", name):
-        findings.differ(label.place, full, f"an old name: call it {LABELS}archive-{name[5:]}")
-    elif not _KNOWN.fullmatch(name):
-        findings.lose(label.place, full, "is no label of docker-volume-backup")
-    elif own:
+    if own:
         findings.lose(label.place, full, "goes away with the container that it is on: write it as a hook")
+    elif label.swarm:
+        findings.lose(
+            label.place,
+            full,
+            "is the Swarm service's alone: put it under labels, so that containers carry it",
+        )
+    elif re.fullmatch(r"exec-(pre|post)", name):
+        findings.lose(
+            label.place, full, f"an old name, and an error here: call it {LABELS}archive-{name[5:]}"
+        )
+    elif not _KNOWN.fullmatch(name):
+        findings.lose(label.place, full, "is no label of docker-volume-backup, and an error here: remove it")
 
 
 def targets(config: Config, project: Project) -> Iterator[dict[str, Any]]:

@@ -139,8 +139,8 @@ class _Loader:
             container=container,
             settings={**self._env_files(keys.get("env_file")), **self._settings(keys.get("environment"))},
             labels={
-                **self._labels(keys),
-                **self._labels(keys["deploy"].mapping() if "deploy" in keys else {}),
+                **self._labels(keys, swarm=False),
+                **self._labels(keys["deploy"].mapping() if "deploy" in keys else {}, swarm=True),
             },
             mounts=tuple(self._mount(entry) for entry in _entries(keys.get("volumes"))),
             secrets=dict(self._secret(entry) for entry in _entries(keys.get("secrets"))),
@@ -170,9 +170,9 @@ class _Loader:
             found[name] = Setting(self._text(where._replace(value=text)), text, where.place)
         return found
 
-    def _labels(self, keys: Mapping[str, Node]) -> dict[str, Label]:
+    def _labels(self, keys: Mapping[str, Node], *, swarm: bool) -> dict[str, Label]:
         return {
-            name: Label(self._text(where._replace(value=raw or "")), where.place)
+            name: Label(self._text(where._replace(value=raw or "")), where.place, swarm)
             for name, where, raw in self._pairs(keys.get("labels"))
         }
 

@@ -27,10 +27,11 @@ class Mount(NamedTuple):
 
 
 class Label(NamedTuple):
-    """The value of a label, which may hold a secret, and its ``file:line``."""
+    """The value of a label, which may hold a secret, and its ``file:line``. ``swarm``: its containers do not carry it."""
 
     value: str
     place: str
+    swarm: bool = False
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

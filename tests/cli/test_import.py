@@ -41,8 +41,7 @@ def test_specs_as_files_that_are_part_of_the_fleet(web: Place) -> None:
     ran = web.run("import", "compose", "web/compose.yaml", "--output", "backup.d")
     assert (ran.code, ran.out) == (0, "wrote backup.d/web.yaml\nnext: reconciler validate backup.d\n")
     assert (
-        web.run("import", "compose", "web/compose.yaml").out
-        == (web.root / "backup.d/web.yaml").read_text()
+        web.run("import", "compose", "web/compose.yaml").out == (web.root / "backup.d/web.yaml").read_text()
     )
 
 
