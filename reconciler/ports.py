@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from reconciler.model import Action, Destination, Hook, Outcome, Probe, SourceReport, TargetId
+from reconciler.model import Action, Destination, Hook, Outcome, Probe, SourceReport, TargetId, Uses
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -315,14 +315,33 @@ NO_FACTS: Mapping[str, str] = MappingProxyType({})
 """For a sink that need not make again what is gone."""
 
 
+class Traces(msgspec.Struct, frozen=True):
+    """What a restore leaves when it is killed: beside ``places``, inside ``mounts``, and a ``volume`` made for it."""
+
+    places: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    volume: str = ""
+
+
 class Sink(Protocol):
-    """Where a restore goes. ``check`` → ``receive`` → ``commit``; ``abort`` after any failure.
+    """Where a restore goes. ``check`` → ``receive`` → ``commit`` → ``finish``, or ``revert`` in its place.
+
+    ``abort`` follows any failure before the end of ``commit``. ``uses`` is what the commit replaces: the containers that
+    hold it are stopped for it. ``traces`` is what a killed restore leaves; it is known from ``check`` on.
 
     ``staged`` tells whether ``receive`` leaves what is there untouched until ``commit``; if not, the artifact is
     verified in a pass of its own before ``receive``.
     """
 
     staged: bool
+
+    @property
+    def uses(self) -> Uses:
+        """What the commit replaces."""
+
+    @property
+    def traces(self) -> Traces:
+        """What is left when this process dies."""
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when the restore would destroy something that was not allowed to be destroyed."""
@@ -335,6 +354,12 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Leave what was there before. Never raises; safe twice."""
+
+    def finish(self) -> None:
+        """After ``commit``: drop what was there before. Never raises."""
+
+    def revert(self) -> None:
+        """After ``commit``: put back what was there before, where that can be done. Raises ReconcilerError."""
 
 
 class TargetKind(Protocol):

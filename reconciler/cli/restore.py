@@ -14,8 +14,9 @@ from reconciler.cli.output import PATH, output_option, print_json
 from reconciler.wording import size_text, time_text
 
 if TYPE_CHECKING:
+    from reconciler.loop import Session
     from reconciler.model import Artifact
-    from reconciler.restore import Restored
+    from reconciler.restore import Choice, Restored
 
 
 @click.command(short_help="Bring a target back, verified first.")
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     help="path:DIR, volume:NAME, image:, container:NAME, or - for stdout (default: where it came from).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.option("--no-stop", is_flag=True, help="Refuse where a container would have to be stopped meanwhile.")
 @click.option(
     "--identity",
     "identities",
@@ -61,10 +63,12 @@ def restore(  # noqa: PLR0913 - one for each option
     *,
     identities: tuple[Path, ...],
     overwrite: bool,
+    no_stop: bool,
 ) -> None:
     """Restore a target: the artifact is verified first, unpacked beside, and only then put in place of the old data.
 
-    Refuses to replace data without --overwrite; when anything fails, the old data is still there. The key of an encrypted
+    Refuses to replace data without --overwrite; when anything fails, the old data is still there. Containers that hold the
+    place are stopped for the moment of the swap and started again. The key of an encrypted
     copy is tried before anything else; keys come from the specs, from --identity and, for OpenPGP, from gpg's own keyring.
 
     \b
@@ -76,34 +80,48 @@ def restore(  # noqa: PLR0913 - one for each option
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli.progress import bars
-    from reconciler.restore import choose, passed_over, proven_keys, read_manifest, unseen
+    from reconciler.restore import Way, read_manifest
     from reconciler.restore import restore as bring_back
+    from reconciler.restore.hooks import restore_hooks
+    from reconciler.restore.keys import proven_keys
     from reconciler.restore.sinks import find_sink
-    from reconciler.retention import SKEW
 
-    with loop.session(path) as session:
-        at = _moment(at_text) if at_text else session.now + SKEW
-        fleet, world, listings = session.fleet, session.world, session.listings()
-        place = _known(source, [item.name for item in fleet.destinations])
-        unknown = () if source else unseen(listings)
-        _warn(unknown)
-        choice = choose(fleet, listings, target, at, place)
-        broken = passed_over(choice, listings, at, place)
-        _warn(broken)
+    with loop.acting_session(path) as session:
+        fleet, world = session.fleet, session.world
+        _warn(session.recovered.told)
+        choice, doubts = _chosen(session, target, at_text, source)
         manifest = read_manifest(choice, fleet, world)
         keys = proven_keys(choice, manifest, fleet, world, identities)
         sink = find_sink(to, manifest, fleet, world.host)
         sink.check(overwrite=overwrite)
         with bars(quiet=output == "json") as progress:
+            hooks = restore_hooks(choice, manifest, to, fleet, world, progress)
             progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
-            done = bring_back(choice, sink, fleet, world, progress.advanced, keys)
+            done = bring_back(choice, Way(sink, hooks, progress.advanced, keys, not no_stop), fleet, world)
             progress.end()
     _warn(done.warnings)
     if output == "json":
-        warnings = unknown + broken + done.warnings
-        print_json({"manifest": done.manifest, "from": done.destination, "warnings": warnings})
+        print_json({"manifest": done.manifest, "from": done.destination, "warnings": doubts + done.warnings})
     else:
         _tell(choice.artifact, done, to)
+
+
+def _chosen(
+    session: Session, target: str, at_text: str | None, source: str
+) -> tuple[Choice, tuple[str, ...]]:
+    """The artifact that is meant, and what speaks against its being the newest: said at once."""
+    from reconciler.restore import choose, passed_over, unseen
+    from reconciler.retention import SKEW
+
+    at = _moment(at_text) if at_text else session.now + SKEW
+    fleet, listings = session.fleet, session.listings()
+    place = _known(source, [item.name for item in fleet.destinations])
+    unknown = () if source else unseen(listings)
+    _warn(unknown)
+    choice = choose(fleet, listings, target, at, place)
+    broken = passed_over(choice, listings, at, place)
+    _warn(broken)
+    return choice, unknown + broken
 
 
 def _tell(artifact: Artifact, done: Restored, to: str | None) -> None:

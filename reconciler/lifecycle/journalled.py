@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.errors import ReconcilerError
+from reconciler.ports import Traces
 
 
 class HeldContainer(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,16 +35,14 @@ class HeldService(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record. ``containers`` stand in the order in which they start; ``why`` names the target.
 
-    ``clean`` are paths beside a restored place that are rubbish once the run is dead; ``volume`` is one that was made for a
-    restore which did not end.
+    ``traces`` are those of a restore that did not end.
     """
 
     format: Literal["reconciler/journal/v1"] = "reconciler/journal/v1"
     why: str
     containers: tuple[HeldContainer, ...] = ()
     services: tuple[HeldService, ...] = ()
-    clean: tuple[str, ...] = ()
-    volume: str = ""
+    traces: Traces = Traces()
 
     @property
     def names(self) -> tuple[str, ...]:

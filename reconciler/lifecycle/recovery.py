@@ -5,13 +5,13 @@ Used by the loop.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.errors import ReconcilerError
 from reconciler.lifecycle.journalled import HeldContainer, HeldService, Record, decode
-from reconciler.ports import Engine, Journal, World
+from reconciler.pipeline import extract, mounted
+from reconciler.ports import Engine, Journal, Traces, World
 
 
 class Recovered(NamedTuple):
@@ -58,17 +58,28 @@ def recover(world: World) -> Recovered:
 
 def _put_right(record: Record, world: World) -> list[str]:
     told: list[str] = []
-    if record.containers or record.services or record.volume:
+    traces = record.traces
+    _clean(traces)
+    if record.containers or record.services or traces.volume:
         engine = world.host.engine()
+        if traces.volume:
+            engine.remove_volume(traces.volume)
         for container in record.containers:
             told += _container(container, engine, record.why)
         for service in record.services:
             told += _service(service, engine, record.why)
-        if record.volume:
-            engine.remove_volume(record.volume)
-    for place in record.clean:
-        shutil.rmtree(Path(place), ignore_errors=True)
+    if traces != Traces():
+        told.append(f"what a restore of {record.why} that died left is removed; start it again")
     return told
+
+
+def _clean(traces: Traces) -> None:
+    """What lies beside or inside a place that a restore did not finish."""
+    for place in traces.places:
+        extract.clean_up(Path(place))
+    for place in traces.mounts:
+        if Path(place).is_dir():
+            mounted.clean_up(Path(place))
 
 
 def _container(held: HeldContainer, engine: Engine, why: str) -> list[str]:

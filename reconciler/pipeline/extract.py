@@ -18,8 +18,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused
+from reconciler.model import Uses
 from reconciler.pipeline.process import Drain, end_group, how_it_ended, pour, start
 from reconciler.pipeline.tarcheck import TarCheck
+from reconciler.ports import Traces
 from reconciler.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,17 @@ class TreeSink:
         self._check = TarCheck()
         self._overwrite = True
         self._lock = -1
+        self._kept: Path | None = None  # where the old data is, once it was swapped out
+
+    @property
+    def uses(self) -> Uses:
+        """The place."""
+        return Uses(paths=(str(self.place),))
+
+    @property
+    def traces(self) -> Traces:
+        """What lies beside the place."""
+        return Traces(places=(str(self.place),))
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused for a mount point, and for a folder with content or a file unless ``overwrite``."""
@@ -91,20 +104,41 @@ class TreeSink:
         self._check.finish()
 
     def commit(self) -> None:
-        """Swap what was unpacked with what is there, then remove the latter. Raises ReconcilerError."""
+        """Swap what was unpacked with what is there, which is kept until ``finish``. Raises ReconcilerError."""
         restored = self._restored()
         existed = os.path.lexists(self.place)
         try:
             if existed and holds_data(self.place):
                 _sync(self._staging)  # the old data goes only when the new data is on the disk
-            _swap(restored, self.place, self._old) if existed else restored.rename(self.place)
+            if existed:
+                self._kept = _swap(restored, self.place, self._old)
+            else:
+                restored.rename(self.place)
             _sync_folder(self.place.parent)
         except OSError as error:
             raise ReconcilerError(
                 f"restored data could not be put in place of {self.place}: {error.strerror}"
             ) from None
+
+    def finish(self) -> None:
+        """Remove the old data. Where that fails, the restore is good all the same."""
+        self._kept = None
         self._clean()
         self._unlock()
+
+    def revert(self) -> None:
+        """Put the old data back, or nothing where there was none. Raises ReconcilerError."""
+        try:
+            if self._kept is not None:
+                _swap(self._kept, self.place, self._old)
+            else:
+                _remove(self.place)
+            _sync_folder(self.place.parent)
+        except OSError as error:
+            raise ReconcilerError(
+                f"the old data could not be put back to {self.place}: {error.strerror}; it lies in {self._kept}"
+            ) from None
+        self.finish()
 
     def abort(self) -> None:
         """Remove what was unpacked."""
@@ -114,6 +148,16 @@ class TreeSink:
             _put_back(self._old, self.place)
             _remove(self._staging)
         self._unlock()
+
+    def clean_up(self) -> None:
+        """Put right what a killed restore left beside the place. Raises ReconcilerError."""
+        try:
+            _put_back(self._old, self.place)
+        except OSError as error:
+            raise ReconcilerError(
+                f"old data could not be put back to {self.place}: {error.strerror}; it lies in {self._old}"
+            ) from None
+        self._clean()
 
     def _lock_folder(self) -> None:
         """The kernel drops the lock when its holder dies. A file system without locks has nothing to tell."""
@@ -191,10 +235,13 @@ def holds_data(place: Path) -> bool:
     return place.exists()
 
 
-def _swap(new: Path, place: Path, aside: Path) -> None:
-    """Put ``new`` at ``place`` in one step; on file systems that cannot, in two with the old one put back on failure."""
+def _swap(new: Path, place: Path, aside: Path) -> Path:
+    """Put ``new`` at ``place`` in one step; on file systems that cannot, in two with the old one put back on failure.
+
+    Returns where the old one is.
+    """
     if _exchange(new, place):
-        return
+        return new
     _remove(aside)  # of a restore that was killed when it was all but done
     place.rename(aside)
     try:
@@ -202,6 +249,13 @@ def _swap(new: Path, place: Path, aside: Path) -> None:
     except OSError:
         aside.rename(place)
         raise
+    return aside
+
+
+def clean_up(place: Path) -> None:
+    """Remove what a killed restore left beside ``place``; the old data comes back where the swap was half done."""
+    sink = TreeSink(place)
+    sink.clean_up()
 
 
 def _put_back(aside: Path, place: Path) -> None:

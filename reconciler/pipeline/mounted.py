@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused
+from reconciler.model import Uses
 from reconciler.pipeline.extract import unpack_into
 from reconciler.pipeline.tarcheck import TarCheck
+from reconciler.ports import Traces
 
-_NEW, _OLD = ".reconciler-restoring-new", ".reconciler-restoring-old"
+_NEW, _MOVING, _OLD = (f".reconciler-restoring-{word}" for word in ("new", "moving", "old"))
 
 
 class MountSink:
@@ -26,6 +28,16 @@ class MountSink:
         """``name`` is what messages call it."""
         self._place = place
         self._name = name
+
+    @property
+    def uses(self) -> Uses:
+        """Nothing is stopped: a tmpfs would lose everything."""
+        return Uses()
+
+    @property
+    def traces(self) -> Traces:
+        """What lies inside the mount."""
+        return Traces(mounts=(str(self._place),))
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when there is data and ``overwrite`` is not given."""
@@ -44,7 +56,7 @@ class MountSink:
                 yield chunk
 
         try:
-            self._remove()
+            clean_up(self._place)  # of a restore that was killed
             (self._place / _NEW).mkdir(mode=0o700)
         except OSError as error:
             raise ReconcilerError(f"{self._name} cannot be written: {error.strerror}") from None
@@ -52,33 +64,64 @@ class MountSink:
         check.finish()
 
     def commit(self) -> None:
-        """Swap, one rename for each entry; undone when one fails."""
-        new, old = self._place / _NEW, self._place / _OLD
-        moved: list[tuple[Path, Path]] = []
+        """Swap: every old entry aside, then every new one in; undone when one fails. The old ones stay until ``finish``."""
+        new, moving, old = (self._place / name for name in (_NEW, _MOVING, _OLD))
         try:
-            old.mkdir(mode=0o700)
-            ways = [(entry, old / entry.name) for entry in _entries(self._place)]
-            ways += [(entry, self._place / entry.name) for entry in new.iterdir()]
-            for source, target in ways:
-                source.rename(target)
-                moved.append((source, target))
+            moving.mkdir(mode=0o700)
+            for entry in _entries(self._place):
+                entry.rename(moving / entry.name)
+            moving.rename(old)  # from here on a killed restore goes forward, not back
+            for entry in list(new.iterdir()):
+                entry.rename(self._place / entry.name)
             shutil.copystat(new, self._place)
         except OSError as error:
-            for source, target in reversed(moved):
-                target.rename(source)
+            self.revert()
             raise ReconcilerError(f"{self._name} could not be replaced: {error.strerror}") from None
-        self._remove()
+
+    def finish(self) -> None:
+        """Remove the old data."""
+        self.abort()
+
+    def revert(self) -> None:
+        """Put the old data back."""
+        try:
+            kept = next(
+                (self._place / name for name in (_OLD, _MOVING) if (self._place / name).exists()), None
+            )
+            if kept is not None and kept.name == _OLD:
+                for entry in _entries(self._place):
+                    _remove(entry)
+            for entry in list(kept.iterdir()) if kept is not None else []:
+                entry.rename(self._place / entry.name)
+        except OSError as error:
+            raise ReconcilerError(f"{self._name} could not be put back: {error.strerror}") from None
+        self.abort()
 
     def abort(self) -> None:
         """Remove what was unpacked."""
         with contextlib.suppress(OSError):
-            self._remove()
+            for name in (_NEW, _MOVING, _OLD):
+                if (self._place / name).exists():
+                    shutil.rmtree(self._place / name)
 
-    def _remove(self) -> None:
-        for name in (_NEW, _OLD):
-            if (self._place / name).exists():
-                shutil.rmtree(self._place / name)
+
+def clean_up(place: Path) -> None:
+    """What a killed restore left inside a mount: back to the old data, or forward where all of that was aside already."""
+    sink = MountSink(place, str(place))
+    if (place / _MOVING).exists():
+        sink.revert()
+    elif (place / _OLD).exists() and (place / _NEW).exists():
+        for entry in list((place / _NEW).iterdir()):
+            entry.rename(place / entry.name)
+    sink.abort()
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
 
 
 def _entries(place: Path) -> list[Path]:
-    return [entry for entry in place.iterdir() if entry.name not in (_NEW, _OLD)]
+    return [entry for entry in place.iterdir() if entry.name not in (_NEW, _MOVING, _OLD)]

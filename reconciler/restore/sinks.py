@@ -13,9 +13,10 @@ from reconciler.errors import ReconcilerError, Refused
 from reconciler.model import Fleet, Manifest, Target, TargetId
 from reconciler.naming import PART
 from reconciler.pipeline.extract import TreeSink
+from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import Host, Sink, TargetKind
 
-_TREES = ("path", "volume")
+_TREES = ("path", "volume", "container")
 _SUFFIX = {"zstd": ".zst", "gzip": ".gz"}
 _FORMS = "path:DIR, volume:NAME, image:, container:NAME or - (stdout)"
 
@@ -56,6 +57,8 @@ def _origin(manifest: Manifest, fleet: Fleet) -> TargetKind:
     found: list[Target] = [
         target for backup in fleet.backups for target in backup.targets if target.id == wanted
     ]
+    if (not found or found[0].kind != manifest.kind) and (place := _recorded(manifest)):
+        return place
     if not found:
         raise Refused(
             f"no spec names {wanted} any more, so where it came from is not known; say --to {_FORMS}"
@@ -65,6 +68,27 @@ def _origin(manifest: Manifest, fleet: Fleet) -> TargetKind:
             f"{wanted} is of kind {found[0].kind} now, and {manifest.key} of kind {manifest.kind}; say --to {_FORMS}"
         )
     return cast(TargetKind, found[0])
+
+
+def _recorded(manifest: Manifest) -> TargetKind | None:
+    """The place that the manifest remembers, where no spec does: of a container's mount, or of a target that is gone."""
+    facts, service, type_ = manifest.facts, manifest.service, manifest.type
+    if manifest.kind == "volume" and "volume" in facts:
+        from reconciler.targets.volume import VolumeTarget
+
+        return cast(TargetKind, VolumeTarget(name=service, type=type_, volume=facts["volume"]))
+    if manifest.kind == "path" and "path" in facts:
+        from reconciler.targets.path import PathTarget
+
+        return cast(TargetKind, PathTarget(name=service, type=type_, path=facts["path"]))
+    if manifest.kind == "container" and "mount" in facts:
+        from reconciler.targets.container import ContainerTarget
+
+        mounts = (facts["mount"],)
+        return cast(
+            TargetKind, ContainerTarget(name=service, type=type_, container=facts["container"], mounts=mounts)
+        )
+    return None
 
 
 def _place(name: str) -> Path:
@@ -85,7 +109,7 @@ def _path(place: Path, manifest: Manifest) -> Sink:
     return FileSink(place / name.removesuffix(_SUFFIX.get(manifest.compression, "")))
 
 
-class StdoutSink:
+class StdoutSink(PlainSink):
     """Stdout: gets its first byte only after the whole artifact was verified."""
 
     staged = False
@@ -109,7 +133,7 @@ class StdoutSink:
         """What went out cannot be taken back."""
 
 
-class FileSink:
+class FileSink(PlainSink):
     """One file, written beside its name and renamed."""
 
     staged = True

@@ -13,6 +13,7 @@ from msgspec import Meta
 from reconciler.errors import Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
+from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import NO_FACTS, Host, Sink, Source
 from reconciler.tail import Tail
 
@@ -108,7 +109,7 @@ def sink_for(target: CommandTarget, container: str | None, host: Host) -> Sink:
     return CommandSink(target, container, host)
 
 
-class CommandSink:
+class CommandSink(PlainSink):
     """A ports.Sink that feeds the restore command."""
 
     staged = False

@@ -12,6 +12,7 @@ from msgspec import Meta
 from reconciler.errors import SourceError
 from reconciler.model import Probe, SourceReport, Target, TargetId
 from reconciler.pipeline.checked import CheckedTar
+from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import NO_FACTS, Engine, Host, Image, Sink, Source
 
 
@@ -75,7 +76,7 @@ def sink(host: Host) -> Sink:
     return ImageSink(host.engine())
 
 
-class ImageSink:
+class ImageSink(PlainSink):
     """A ports.Sink that loads an image. Nothing is destroyed: an image of the same name stays, without its name."""
 
     staged = False

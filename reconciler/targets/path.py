@@ -59,7 +59,8 @@ class PathTarget(Target, frozen=True, kw_only=True, tag="path"):
 
     def open(self, host: Host) -> Source:
         """Begin to archive it. Raises SourceError."""
-        return TreeSource(self._place(host), self.exclude)
+        place = self._place(host)
+        return TreeSource(place, self.exclude, {"path": str(place)})
 
     def sink(self, host: Host, _facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go to where the data came from."""

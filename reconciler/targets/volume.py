@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.extract import TreeSink, holds_data
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.ports import NO_FACTS, Engine, Host, Sink, Source, Volume
+from reconciler.ports import NO_FACTS, Engine, Host, Sink, Source, Traces, Volume
 
 HOLDS_IT = ("running", "paused", "restarting")
 """States of a container in which it uses its volumes."""
@@ -109,14 +110,26 @@ class VolumeSink:
         self._made = False
         self.staged = self._found is None or self._folder is not None
 
+    @property
+    def uses(self) -> Uses:
+        """The volume."""
+        return Uses(volumes=(self._name,)) if self._found is not None else Uses()
+
+    @property
+    def traces(self) -> Traces:
+        """What lies beside its data, or the volume itself where it is made for this restore."""
+        if self._found is None:
+            return Traces(volume=self._name)
+        return self._folder.traces if self._folder is not None else Traces()
+
     def check(self, overwrite: bool) -> None:
-        """Raises Refused when a container uses the volume, or when it holds data that may not or cannot be replaced."""
-        self._refuse_while_in_use()
+        """Raises Refused when it holds data that may not or cannot be replaced."""
         beside = f"--to volume:{self._name}_restored restores to a volume beside it"
-        if self._found is None and self._facts.get("options"):
+        same = self._facts.get("volume") == self._name
+        if self._found is None and same and self._facts.get("options") and not recorded_options(self._facts):
             raise Refused(
-                f"volume {self._name} does not exist, and it had driver options ({self._facts['options']}) that are not"
-                f" in the backup: make it first (docker volume create, docker compose create)"
+                f"volume {self._name} does not exist, and it had driver options ({self._facts['options']}) whose values are"
+                f" secret and not in the backup: make it first (docker volume create, docker compose create)"
             )
         if self._folder is not None:
             if not overwrite and holds_data(self._folder.place):
@@ -141,22 +154,38 @@ class VolumeSink:
         self._refuse_while_in_use()
         if self._folder is not None:
             self._folder.commit()
+
+    def finish(self) -> None:
+        """Drop the old data."""
+        if self._folder is not None:
+            self._folder.finish()
+        self._made = False
+
+    def revert(self) -> None:
+        """Put the old data back, or remove the volume that was made."""
+        if self._made:
+            if self._folder is not None:
+                self._folder.finish()
+            self._engine.remove_volume(self._name)
+        elif self._folder is not None:
+            self._folder.revert()
         self._made = False
 
     def abort(self) -> None:
         """Remove what was unpacked, and a volume that was made for it. What the Engine wrote to an empty volume stays."""
         with contextlib.suppress(ReconcilerError):
+            if self._folder is not None:
+                self._folder.abort()
             if self._made:
                 self._engine.remove_volume(self._name)
-            elif self._folder is not None:
-                self._folder.abort()
         self._made = False
 
     def _make(self) -> Volume:
-        labels = (
-            json.loads(self._facts.get("labels", "{}")) if self._facts.get("volume") == self._name else {}
-        )
-        self._engine.create_volume(Volume(self._name, "", self._facts.get("driver", "local"), labels))
+        same = self._facts.get("volume") == self._name  # one beside it gets no device of the first
+        labels = json.loads(self._facts.get("labels", "{}")) if same else {}
+        options = recorded_options(self._facts) if same else {}
+        driver = self._facts.get("driver", "local") if same else "local"
+        self._engine.create_volume(Volume(self._name, "", driver, labels, options))
         self._made = True
         volume = self._engine.volume(self._name)
         if volume is None:
@@ -190,6 +219,19 @@ class VolumeSink:
             )
 
 
+def recorded_options(facts: Mapping[str, str]) -> dict[str, str]:
+    """The driver options that a manifest holds; none where one of them may be secret."""
+    options: dict[str, str] = json.loads(facts.get("optionValues", "{}"))
+    return options
+
+
+def _public(options: Mapping[str, str]) -> bool:
+    """Whether no value may be secret: the local driver's own keys, and no password among mount options."""
+    return options.keys() <= {"type", "device", "o"} and not re.search(
+        r"pass|secret|cred|key|user", options.get("o", ""), re.IGNORECASE
+    )
+
+
 def _is_readable_here(volume: Volume, engine: Engine) -> bool:
     """Whether its folder may be read as it is. With driver options the folder is a mount point that may not be mounted."""
     plain = volume.driver == "local" and not volume.options
@@ -211,6 +253,8 @@ def _facts(volume: Volume) -> dict[str, str]:
         facts["labels"] = json.dumps(volume.labels, sort_keys=True)
     if volume.options:
         facts["options"] = ", ".join(sorted(volume.options))
+        if _public(volume.options):
+            facts["optionValues"] = json.dumps(volume.options, sort_keys=True)
     return facts
 
 
