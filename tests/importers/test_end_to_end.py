@@ -71,6 +71,52 @@ def test_a_volume_and_a_folder_that_docker_volume_backup_looked_after(site: Site
     assert "Nothing to do" in site.apply().stdout
 
 
+def test_labels_of_the_compose_file_do_what_they_did(site: Site) -> None:
+    """One container dumps before the copy, another one is stopped during it; neither is changed."""
+    dumps, uploads = site.volume("dumps"), site.volume("uploads")
+    (uploads / "photo").write_bytes(bytes(1000))
+    prefix = "docker-volume-backup"
+    labels = {
+        "db": {
+            f"{prefix}.archive-pre": "/bin/sh -c 'echo dumped > /d/dump.sql'",
+            f"{prefix}.exec-label": "shop",
+        },
+        "web": {f"{prefix}.stop-during-backup": "true"},
+    }
+    site.container("db", labels=labels["db"], volumes={"dumps": "/d"})
+    web = site.container("web", labels=labels["web"], volumes={"uploads": "/u"})
+    services = {
+        name: {"image": "app", "container_name": f"{name}-{site.tag}", "labels": labels[name]}
+        for name in labels
+    }
+    services["backup"] = {
+        "image": "offen/docker-volume-backup:v2",
+        "environment": {"EXEC_LABEL": "shop"},
+        "volumes": [
+            "dumps:/backup/dumps:ro",
+            "uploads:/backup/uploads:ro",
+            "../copies:/archive",
+            "/var/run/docker.sock:/var/run/docker.sock:ro",
+        ],
+    }
+    volumes = {name: {"name": f"{name}-{site.tag}"} for name in ("dumps", "uploads")}
+    assert import_into(site, {"services": services, "volumes": volumes}) == ""
+    web.reload()
+    started, before = web.attrs["State"]["StartedAt"], site.tree("uploads")
+
+    site.apply()
+
+    web.reload()
+    assert web.status == "running"
+    assert web.attrs["State"]["StartedAt"] > started
+    (dumps / "dump.sql").unlink()
+    (uploads / "photo").write_text("overwritten")
+    site.run("restore", "shop/dumps", "--overwrite")
+    site.run("restore", "shop/uploads", "--overwrite")
+    assert (site.folder("dumps") / "dump.sql").read_text() == "dumped\n"
+    assert site.tree("uploads") == before
+
+
 def dumped_and_restored(site: Site, service: str, database: Database, statements: str) -> None:
     """Back the database up by the imported specs, destroy what it holds, restore it, and compare dumps."""
     before = database.dump()
