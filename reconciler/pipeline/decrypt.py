@@ -124,10 +124,10 @@ def wrong_key(key: str, sealed: Sealed, keys: Keys) -> WrongKey:
     else:
         held = [_described(item) for item in keys.of("age", "ssh", "pgp")]
         needs = sealed.key
+        held += ["the keyring of gpg"] if sealed.scheme == "gpg" and not keys.of("pgp") else []
     at_hand = "; ".join([*held, *keys.missing]) or "none"
     hint = "give the old one with --identity FILE" if sealed.key_id else "give it with --identity FILE"
-    where = ", the keyring of gpg" if sealed.scheme == "gpg" and not (sealed.key_id or held) else ""
-    return WrongKey(f"{key} needs {needs}; at hand: {at_hand}{where}; {hint}. Nothing was touched")
+    return WrongKey(f"{key} needs {needs}; at hand: {at_hand}; {hint}. Nothing was touched")
 
 
 def _by_passphrase(key: str, sealed: Sealed, keys: Keys) -> Opening:

@@ -9,7 +9,15 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from reconciler.errors import Corrupt, EngineError, ReconcilerError, Refused, StoreError
+from reconciler.errors import (
+    CipherError,
+    Corrupt,
+    EngineError,
+    ReconcilerError,
+    Refused,
+    StoreError,
+    WrongKey,
+)
 from reconciler.holders import holders
 from reconciler.lifecycle.hold import STOP, Hold, held
 from reconciler.lifecycle.hooks import HookFailed, Hooks
@@ -198,12 +206,17 @@ def _rehearse(store: Store, manifest: Manifest, keys: Keys) -> None:
     if manifest.encryption is None:
         _verify(store, manifest)
         return
-    with (
-        store.read(manifest.key) as reader,
-        closing(unpack(reader, manifest, lambda _size: None, keys)) as chunks,
-    ):
-        for _ in chunks:
-            pass
+    try:
+        with (
+            store.read(manifest.key) as reader,
+            closing(unpack(reader, manifest, lambda _size: None, keys)) as chunks,
+        ):
+            for _ in chunks:
+                pass
+    except (CipherError, WrongKey) as error:
+        if why := _fault(store, manifest, error):
+            raise Corrupt(why) from None
+        raise
 
 
 def _verify(store: Store, manifest: Manifest) -> None:

@@ -31,7 +31,8 @@ def check(paths: Sequence[Path]) -> Report:
             entries.append(entry)
             in_document = [*structural_problems(entry.document, entry.kind), *field_problems(entry.document)]
             problems += in_document
-            model = None if in_document or entry.document.refused else build.typed(entry.document.data)
+            wrong = any(problem.severity == "error" for problem in in_document)
+            model = None if wrong or entry.document.refused else build.typed(entry.document.data)
             if model is not None:
                 sound.append((model, entry.where, entry.folder))
     fleet = build.fleet(sound)
