@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler import recipients
 from reconciler.spec.locate import path_of
-from reconciler.spec.problems import Path
+from reconciler.spec.problems import Path, quote
 
 Finding = tuple[Path, str]
 
@@ -43,7 +43,7 @@ def missing_key_files(block: dict[str, Any], path: Path, folder: File) -> Iterat
     """Key files with an absolute path that are not here: they may be where the backups are made."""
     for where, text, file in _files(block, path, folder):
         if _is_absolute(text) and not file.exists():
-            yield where, f"{file} is not on this machine: where the backups are made it must be"
+            yield where, f"{quote(text)} is not on this machine: where the backups are made it must be"
 
 
 def _scheme(spec: Any, here: Path, folder: File) -> Iterator[Finding]:
@@ -84,12 +84,12 @@ def _file_complaint(text: str, folder: File) -> str:
         with file.open("rb") as opened:
             head = opened.read(_MOST)
     except OSError as error:
-        return f"{file} cannot be read: {error.strerror}; gpg --armor --export KEY writes a public key"
+        return f"{quote(text)} cannot be read: {error.strerror}; gpg --armor --export KEY writes a public key"
     if b"PRIVATE KEY" in head:
-        return f"{file} holds a private key: put gpg --armor --export KEY there, and keep the private key elsewhere"
+        return f"{quote(text)} holds a private key: put gpg --armor --export KEY there, and keep the private key elsewhere"
     if _ARMOR in head or (head[:1] and head[0] in _BINARY):
         return ""
-    return f"{file} holds no OpenPGP public key: gpg --armor --export KEY writes one"
+    return f"{quote(text)} holds no OpenPGP public key: gpg --armor --export KEY writes one"
 
 
 def _is_absolute(text: str) -> bool:
