@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import PATH
+from reconciler.cli.output import PATH, safe
 from reconciler.errors import ReconcilerError, Refused
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def compose(file: Path, folder: Path | None) -> None:
     for title, entries in found.sections:
         click.echo(f"{title}:", err=True)
         for entry in entries:
-            click.echo(f"  {entry}", err=True)
+            click.echo(f"  {safe(entry)}", err=True)
 
 
 def _write(found: Imported, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import schedule
 from reconciler.importers.emit import Noted
-from reconciler.importers.findings import Findings
+from reconciler.importers.findings import Findings, shown
 from reconciler.importers.project import LABELS, Label, Mount, Project, Service, slug, within
 from reconciler.importers.sealing import Sealing
 from reconciler.importers.settings import Config
@@ -142,7 +142,7 @@ def tell_labels(project: Project, configs: list[Config]) -> None:
 
 
 def _tell_label(findings: Findings, name: str, label: Label, *, own: bool) -> None:
-    full = f"{LABELS}{name}"
+    full = shown(f"{LABELS}{name}")
     if own:
         findings.lose(label.place, full, "goes away with the container that it is on: write it as a hook")
     elif label.swarm:

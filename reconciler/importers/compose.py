@@ -15,7 +15,7 @@ from reconciler.importers.project import Label, Mount, MountKind, Project, Servi
 from reconciler.importers.reading import Node, read
 from reconciler.importers.variables import Setting, assignments, substitute
 from reconciler.spec.files import SpecFile, read_text
-from reconciler.spec.problems import Problem
+from reconciler.spec.problems import Problem, one_line
 
 CONF_D = "/etc/dockervolumebackup/conf.d"
 _VOLUME_MODES = re.compile(r"(ro|rw|z|Z|cached|delegated|consistent|nocopy|[rs]?(shared|slave|private)|,)+")
@@ -30,7 +30,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Project:
     """The compose file at ``path``. ``environment`` goes before ``.env``, as docker compose does it. Raises SpecError."""
     beside = path.parent / ".env"
     variables = dict(environment)
-    if beside.exists():
+    if os.path.exists(beside):
         found = _settings_file(beside, variables)
         variables = {**{name: setting.value for name, setting in found.items()}, **variables}
     return _Loader(path, variables).project()
@@ -40,7 +40,7 @@ def _settings_file(path: Path, variables: Mapping[str, str]) -> dict[str, Settin
     try:
         return assignments(text_of(path), path.name, variables)
     except ValueError as error:
-        raise SpecError((f"{path.parent}/{error}",)) from None
+        raise SpecError((one_line(f"{path.parent}/{error}"),)) from None
 
 
 def text_of(path: Path) -> str:
@@ -182,7 +182,7 @@ class _Loader:
         for entry in entries:
             named = self._of(entry, "path") if isinstance(entry.value, dict) else self._text(entry)
             path = Path(self._path(named))
-            if not path.exists():
+            if not os.path.exists(path):
                 if isinstance(entry.value, dict) and self._of(entry, "required").lower() == "false":
                     continue
                 raise entry.error(f"the env_file {named} is not there: import where all files are")
@@ -200,7 +200,7 @@ class _Loader:
         source, target = ":".join(parts[:-1]), _clean(parts[-1])
         if source.startswith((".", "/", "~")):
             return Mount("bind", self._path(source), target, node.place)
-        return Mount("volume", source, target, node.place)
+        return Mount("volume" if source else "other", source, target, node.place)
 
     def _long_mount(self, node: Node) -> Mount:
         source, target = self._of(node, "source") or self._of(node, "src"), ""
@@ -237,10 +237,17 @@ def conf_files(
     for mount in service.mounts:
         if mount.kind != "bind" or not within(mount.target, CONF_D):
             continue
-        source = Path(mount.source)
-        if not source.exists():
-            raise SpecError((f"{mount.place}: {mount.source} is not there: import where all files are",))
+        for file in _files(Path(mount.source), mount.place):
+            yield slug(file.stem), _settings_file(file, values)
+
+
+def _files(source: Path, place: str) -> list[Path]:
+    """The files in a folder, or the one file. Raises SpecError when they are not there, or cannot be listed."""
+    try:
         found = sorted(source.iterdir()) if source.is_dir() else [source]
-        for file in found:
-            if file.is_file():
-                yield slug(file.stem), _settings_file(file, values)
+        files = [file for file in found if file.is_file()]
+    except OSError as error:
+        raise SpecError((one_line(f"{place}: {source} cannot be read: {error.strerror}"),)) from None
+    if not files and not source.is_dir():
+        raise SpecError((one_line(f"{place}: {source} is not there: import where all files are"),))
+    return files

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reconciler.importers.variables import Setting
+
+_NAME = re.compile(r"(docker-volume-backup\.)?[a-z.-]{1,40}|[A-Z][A-Z0-9_]{0,40}")
+
+
+def shown(name: str) -> str:
+    """A name that is not known, if it looks like one: a typing mistake before it may have made a secret part of it."""
+    return name if _NAME.fullmatch(name) else "an odd name"
 
 
 class Findings:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from reconciler.importers.emit import Noted
 from reconciler.importers.project import Project
@@ -71,10 +71,8 @@ def _s3(config: Config, project: Project) -> Place | None:
     bucket = config.text("AWS_S3_BUCKET_NAME")
     if not bucket:
         return None
-    host, proto = (
-        config.text("AWS_ENDPOINT", _AWS).rpartition("@")[2],
-        config.text("AWS_ENDPOINT_PROTO", "https"),
-    )
+    host = config.text("AWS_ENDPOINT", _AWS).rpartition("@")[2]
+    proto = config.text("AWS_ENDPOINT_PROTO", "https")
     options: dict[str, Any] = {}
     if host != _AWS or proto != "https":
         options["endpoint_url"] = f"{proto}://{host}"
@@ -123,13 +121,17 @@ def _webdav(config: Config, project: Project) -> Place | None:
     text = config.text("WEBDAV_URL")
     if not text:
         return None
-    parts = urlsplit(text)
-    host = parts.netloc.rpartition("@")[2]
-    path = f"{parts.path.rstrip('/')}/{config.text('WEBDAV_PATH').strip('/')}".strip("/")
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("http", "https"):
+        config.lose("WEBDAV_URL", "no address that begins with https://")
+        return None
+    authority, _, folder = rest.partition("/")
+    host = authority.rpartition("@")[2]
+    path = f"{folder.strip('/')}/{config.text('WEBDAV_PATH').strip('/')}".strip("/")
     options: dict[str, Any] = {}
-    if "@" in parts.netloc:
+    if "@" in authority:
         config.lose("WEBDAV_URL", "a password in the address: put a reference to it into options")
-    if parts.scheme == "http":
+    if scheme == "http":
         options["tls"] = Noted(value=False, why="allowed to a server on this machine alone")
     _inside(config, project, "WEBDAV_URL", host)
     if user := config.text("WEBDAV_USERNAME"):

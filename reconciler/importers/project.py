@@ -63,7 +63,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def on_host(self, path: str) -> str:
         """The path of this machine that ``path`` of the container is, by its bind mounts; empty when it is none."""
         binds = [mount for mount in self.mounts if mount.kind == "bind" and within(path, mount.target)]
-        if not binds:
+        if not binds or not path.startswith("/"):
             return ""
         mount = max(binds, key=lambda mount: len(mount.target))
         return os.path.normpath(os.path.join(mount.source, os.path.relpath(path, mount.target)))

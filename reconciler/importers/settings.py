@@ -12,7 +12,7 @@ import msgspec
 
 from reconciler.errors import SpecError
 from reconciler.importers.compose import text_of
-from reconciler.importers.findings import Findings
+from reconciler.importers.findings import Findings, shown
 from reconciler.importers.project import Service
 from reconciler.importers.variables import Setting
 
@@ -132,7 +132,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def path(self, name: str, default: str = "") -> str:
         """A path in their container as one of this machine; empty where it is not known. ``default`` is looked up as well."""
         inside = self.text(name, default)
-        outside = self.service.on_host(inside) if inside.startswith("/") else ""
+        outside = self.service.on_host(inside)
         if not outside and name in self.settings:
             self.lose(
                 name,
@@ -154,7 +154,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return setting.place if setting else self.service.place
 
     def _file_text(self, name: str, file: Setting) -> str:
-        host = self._source(file.value).get("fromFile") or self.service.on_host(file.value)
+        host = self._source(file.value).get("fromFile")
         try:
             return text_of(Path(host)).strip() if host else self._not_read(name)
         except SpecError:
@@ -192,7 +192,7 @@ def tell_lost(config: Config) -> None:
         if bare in NEEDLESS:
             config.findings.drop(setting.place, name, NEEDLESS[bare])
         else:
-            config.findings.lose(setting.place, name, why or "is no setting of docker-volume-backup")
+            config.findings.lose(setting.place, shown(name), why or "is no setting of docker-volume-backup")
 
 
 def configs_of(

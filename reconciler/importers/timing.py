@@ -16,7 +16,7 @@ FOREVER = 10_000
 
 _EVERY = re.compile(r"@every\s+(\S+)")
 _ZONE = re.compile(r"(?:CRON_)?TZ=(\S+)\s+(.*)")
-_SPAN = re.compile(r"([0-9.]+)(h|m|s|ms|us|ns)")
+_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(h|m|s|ms|us|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _DAYS = {"weekly": 7, "monthly": 30, "yearly": 365}
 _START = datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC)  # any Monday does: only how often it fires is counted
@@ -52,7 +52,7 @@ def timing(expression: str) -> Timing:
 def _checked(text: str, zone: str, lost: str) -> Timing:
     try:
         parsed = schedule.parse(text, "UTC")
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 - whatever an expression does to the cron library, it is no schedule
         if "never fires" in str(error):
             return Timing("@daily", zone, never=True)
         return Timing("@daily", zone, lost="this is no cron expression; once a day instead")
