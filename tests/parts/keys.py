@@ -30,11 +30,11 @@ class KeyRing:
         return self.private(name).with_suffix(".pub").read_text().strip()
 
     def private(self, name: str) -> Path:
-        """The file with a private key: those above, and ``pgp`` and ``other-pgp``, armored."""
+        """The file with a private key: those above, and ``pgp``, ``other-pgp`` and ``locked-pgp`` (``secret``), armored."""
         return self.folder / name
 
     def certificate(self, name: str) -> Path:
-        """The file with the public key of ``pgp`` or ``other-pgp``, armored."""
+        """The file with the public key of ``pgp``, ``other-pgp`` or ``locked-pgp``, armored."""
         return self.folder / f"{name}.asc"
 
     def fingerprint(self, name: str) -> str:
@@ -101,8 +101,8 @@ def key_ring(folder: Path) -> Iterator[KeyRing]:
     _ssh_key(ring.private("locked"), "ed25519", "a passphrase")
     ring.gpg_home.mkdir(mode=0o700)
     try:
-        for name in ("pgp", "other-pgp"):
-            _gpg_key(ring, name)
+        for name, passphrase in (("pgp", ""), ("other-pgp", ""), ("locked-pgp", "secret")):
+            _gpg_key(ring, name, passphrase)
         yield ring
     finally:
         subprocess.run(["gpgconf", "--homedir", str(ring.gpg_home), "--kill", "all"], check=False)
@@ -112,12 +112,11 @@ def _ssh_key(file: Path, kind: str, passphrase: str) -> None:
     _output(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", f"{kind}@host", "-f", str(file)], b"")
 
 
-def _gpg_key(ring: KeyRing, name: str) -> None:
-    ring.gpg(
-        "--quick-generate-key", f"{name}@example.com", "future-default", "default", "never", passphrase=""
-    )
-    ring.certificate(name).write_bytes(ring.gpg("--armor", "--export", f"{name}@example.com"))
-    ring.private(name).write_bytes(ring.gpg("--armor", "--export-secret-keys", f"{name}@example.com"))
+def _gpg_key(ring: KeyRing, name: str, passphrase: str) -> None:
+    who = f"{name}@example.com"
+    ring.gpg("--quick-generate-key", who, "future-default", "default", "never", passphrase=passphrase)
+    ring.certificate(name).write_bytes(ring.gpg("--armor", "--export", who))
+    ring.private(name).write_bytes(ring.gpg("--armor", "--export-secret-keys", who, passphrase=passphrase))
 
 
 def _output(command: Sequence[str], stdin: bytes, *files: int) -> bytes:
