@@ -24,7 +24,8 @@ from docker.types import Mount
 from requests.exceptions import RequestException
 
 from reconciler.adapters.engine_containers import Containers
-from reconciler.adapters.engine_exec import ExecSource, execute, feed
+from reconciler.adapters.engine_exec import ExecSource, feed
+from reconciler.adapters.engine_execute import execute
 from reconciler.adapters.engine_forms import (
     Gone,
     container_of,
@@ -37,7 +38,7 @@ from reconciler.adapters.engine_forms import (
     socket_path,
     volume_of,
 )
-from reconciler.adapters.engine_wire import IDLE, Wire, ping
+from reconciler.adapters.engine_wire import IDLE, Wire, ask, ping
 from reconciler.errors import EngineError
 from reconciler.model import SourceReport
 from reconciler.ports import Container, Engine, Execution, Image, Source, Volume
@@ -196,19 +197,26 @@ class DockerEngine(Containers):
             self._image = ""
         self._api.close()
 
+    def ask(self, method: str, url: str, doing: str, seconds: float, body: object = None) -> Any:
+        """A small call with a deadline of its own; its answer."""
+        return ask(self._path, method, self.url(url), doing, seconds, body)
+
+    def url(self, path: str) -> str:
+        """A path of the API."""
+        return f"{self._base}{path}"
+
+    def ping(self, seconds: float) -> None:
+        """Raises OSError, HTTPException when it does not answer."""
+        ping(self._path, seconds)
+
     def wire(self, doing: str) -> Wire:
         """A new connection for a call that streams."""
         return Wire(self._path, doing, self._idle)
 
-    def make_exec(
-        self, container: str, command: tuple[str, ...], user: str, how: Execution | None = None
-    ) -> str:
+    def make_exec(self, container: str, command: tuple[str, ...], user: str) -> str:
         """Prepare a command in a container; its id."""
-        environment, workdir = dict(how.environment) if how else {}, (how.workdir if how else "") or None
         with _engine_errors(f"preparing a command in container {container}"):
-            made = self._api.exec_create(
-                container, list(command), stdin=True, user=user, environment=environment, workdir=workdir
-            )
+            made = self._api.exec_create(container, list(command), stdin=True, user=user)
         return str(made["Id"])
 
     def exec_state(self, exec_id: str) -> tuple[bool, int | None]:

@@ -16,13 +16,11 @@ from typing import Protocol
 from reconciler.adapters.engine_wire import CHUNK, Wire
 from reconciler.errors import EngineError, SourceError
 from reconciler.model import SourceReport
-from reconciler.ports import Execution
 from reconciler.tail import Tail
 
 STDOUT, STDERR = 1, 2
 
-# Our connection is the script's stdin. When it ends, `read` returns, and TERM, then KILL go to the process group.
-_SUPERVISED = """\
+SUPERVISED = """\
 ended=
 exec 3<&0 </dev/null
 trap 'ended=1' TERM
@@ -38,6 +36,8 @@ while kill -s 0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
 { kill -s KILL "$watch"; wait "$watch"; } 2>/dev/null
 exit "$status"
 """
+"""A script around a command. Our connection is its stdin: when that ends, `read` returns, and TERM, then KILL go to its group."""
+
 # Data on stdin must not end in an EOF that looks like success: the process group's number is told, so that it can be killed.
 _ANNOUNCED = 'echo "$$" >&2; exec "$@"'
 
@@ -48,9 +48,7 @@ _POLLS = 600
 class Execs(Protocol):
     """What this module needs of the Engine: the small calls."""
 
-    def make_exec(
-        self, container: str, command: tuple[str, ...], user: str, how: Execution | None = None
-    ) -> str:
+    def make_exec(self, container: str, command: tuple[str, ...], user: str) -> str:
         """Prepare a command; its id."""
 
     def exec_state(self, exec_id: str) -> tuple[bool, int | None]:
@@ -66,20 +64,23 @@ class Execs(Protocol):
         """(id, time of start) of a running container. Raises EngineError when it does not run."""
 
 
+def frames(wire: Wire, container: str) -> Iterator[tuple[int, bytes]]:
+    """What a command says, as (stream, bytes). Raises SourceError when it breaks off inside a frame."""
+    while head := wire.receive(8):
+        stream, size = struct.unpack(">BxxxL", head) if len(head) == 8 else (0, -1)
+        data = wire.receive(size) if size >= 0 else b""
+        if len(data) != size:
+            raise SourceError(f"the output of the command in container {container} broke off")
+        yield stream, data
+
+
 class Exec:
     """One command, started, with its output as frames of (stream, bytes)."""
 
-    def __init__(
-        self,
-        engine: Execs,
-        container: str,
-        command: tuple[str, ...],
-        user: str,
-        how: Execution | None = None,
-    ) -> None:
+    def __init__(self, engine: Execs, container: str, command: tuple[str, ...], user: str) -> None:
         self._engine = engine
         self._container = container
-        self._id = engine.make_exec(container, command, user, how)
+        self._id = engine.make_exec(container, command, user)
         self.wire = engine.wire(f"running a command in container {container}")
         body = json.dumps({"Detach": False, "Tty": False}).encode()
         headers = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"}
@@ -87,12 +88,7 @@ class Exec:
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Everything that the command says. Raises SourceError when the stream breaks off inside a frame."""
-        while head := self.wire.receive(8):
-            stream, size = struct.unpack(">BxxxL", head) if len(head) == 8 else (0, -1)
-            data = self.wire.receive(size) if size >= 0 else b""
-            if len(data) != size:
-                raise SourceError(f"the output of the command in container {self._container} broke off")
-            yield stream, data
+        return frames(self.wire, self._container)
 
     def exit_code(self) -> int:
         """Wait for the end, 30 s at most. Raises SourceError when it does not come, or how it was is unknown."""
@@ -117,7 +113,7 @@ class ExecSource:
         self._container = container
         self._before = engine.incarnation(container)
         has_shell = command[0] == "/bin/sh" or _has_shell(engine, container)
-        wrapped = ("/bin/sh", "-c", _SUPERVISED, "sh", *command) if has_shell else command
+        wrapped = ("/bin/sh", "-c", SUPERVISED, "sh", *command) if has_shell else command
         self._exec = Exec(engine, container, wrapped, user)
         self._said = Tail()
         self._wrote = Tail(1024)
@@ -156,38 +152,6 @@ class ExecSource:
                 yield data
             else:
                 self._said.add(data)
-
-
-def execute(engine: Execs, container: str, command: tuple[str, ...], how: Execution) -> int:
-    """Run ``command`` to its end under the supervisor, with a deadline; its exit code. Raises SourceError, EngineError."""
-    before = engine.incarnation(container)
-    wrapped = ("/bin/sh", "-c", _SUPERVISED, "sh", *command) if _has_shell(engine, container) else command
-    run = Exec(engine, container, wrapped, how.user, how)
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        run.wire.close()
-
-    timer = threading.Timer(how.timeout, expire)
-    timer.start()
-    try:
-        for _, data in run.frames():
-            for line in data.decode(errors="replace").splitlines():
-                how.said(line)
-        code = run.exit_code()
-    except (SourceError, EngineError):
-        if expired.is_set():
-            raise SourceError(
-                f"the command in container {container} took longer than {how.timeout:g} s"
-            ) from None
-        raise
-    finally:
-        timer.cancel()
-        run.wire.close()
-    if engine.incarnation(container) != before:
-        raise SourceError(f"container {container} was restarted or replaced while its command ran")
-    return code
 
 
 def feed(engine: Execs, container: str, command: tuple[str, ...], chunks: Iterable[bytes], user: str) -> None:

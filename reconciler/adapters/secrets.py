@@ -6,11 +6,17 @@ Used by destinations (to resolve) and by the command line, apply and report (to 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reconciler.errors import SecretError
 from reconciler.model import FromEnv, FromFile, OptionValue, Secret, SecretRef
 
+SHORTEST = 4
+"""Characters of a guarded value: to strike out shorter ones would strike out half of every text."""
+
+_NAMES_SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key($|_)|auth", re.IGNORECASE)
 _resolved: set[str] = set()
 
 
@@ -29,6 +35,13 @@ def resolve_options(options: dict[str, OptionValue]) -> dict[str, str | int | fl
         key: resolve(value) if isinstance(value, (FromEnv, FromFile)) else value
         for key, value in options.items()
     }
+
+
+def guard(variables: Iterable[Sequence[str]]) -> None:
+    """Strike out the values of variables whose name says that they are secret: a container's own, or this process's."""
+    for name, value in variables:
+        if _NAMES_SECRET.search(name) and len(value) >= SHORTEST:
+            _resolved.add(value)
 
 
 def redact(text: str) -> str:

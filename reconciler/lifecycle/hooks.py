@@ -13,8 +13,10 @@ import msgspec
 
 from reconciler import registry
 from reconciler.adapters.secrets import redact
+from reconciler.durations import seconds
 from reconciler.errors import ReconcilerError
 from reconciler.lifecycle.environment import Facts, environment
+from reconciler.lifecycle.waiting import wait_until
 from reconciler.model import Fleet, HookOutcome, Phase, Placed, TargetId
 from reconciler.ports import HookCall, HookKind, Progress, World
 from reconciler.tail import Tail
@@ -131,6 +133,8 @@ class Hooks:
         )
         error = ""
         try:
+            if hook.wait_for_ready and where:
+                self._await_ready(where, seconds(hook.wait_timeout))
             kind.run(hook, call)
         except ReconcilerError as failed:
             error = redact(str(failed))
@@ -144,6 +148,17 @@ class Hooks:
             error=error,
             ignored=bool(error) and not hook.fails,
         )
+
+    def _await_ready(self, container: str, patience: float) -> None:
+        """Until it runs and, with a health check, is healthy. Raises ReconcilerError when it does not get so."""
+        engine = self._world.host.engine()
+
+        def ready() -> bool:
+            found = engine.container(container)
+            return found is not None and found.state == "running" and found.health in ("", "healthy")
+
+        if not wait_until(ready, self._world.clock, patience):
+            raise ReconcilerError(f"container {container} was not ready after {patience:g} s")
 
 
 def _name(placed: Placed, where: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler import manifests
+from reconciler.adapters.journal import FileJournal
 from reconciler.adapters.ledger import FolderLedger
 from reconciler.destinations.file import FileStore
 from reconciler.destinations.memory import MemoryStore
@@ -76,6 +77,8 @@ class Silent:
 
     def advanced(self, size: int) -> None: ...
 
+    def said(self, who: str, line: str) -> None: ...
+
     def finished(self, outcome: Outcome) -> None: ...
 
 
@@ -131,7 +134,8 @@ class Bench:
             "b": FaultyStore(FileStore("b", self.folder / "b"), "store b", switch),
         }
         clock = FaultyClock(FixedClock(now), switch)
-        world = World(clock, Host(_no_engine, self.folder), lambda item: stores[item.name], NODE)
+        journal = FileJournal(self.folder / "journal")
+        world = World(clock, Host(_no_engine, self.folder), lambda item: stores[item.name], NODE, journal)
         ledger = FaultyLedger(FolderLedger(self.folder / "ledger"), switch)
         return Session(self.folder, self.fleet, (), world, ledger, now, *_last_status(ledger))
 

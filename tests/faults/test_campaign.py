@@ -32,6 +32,7 @@ from tests.faults.bench import (
 )
 from tests.faults.ports import Fault, Killed, Site, Switch
 from tests.trees import differences, snapshot
+from tests.ways import way_to
 
 FAULTS = (
     Fault("kill"),
@@ -238,5 +239,5 @@ def restored_equals_sources(bench: Bench, folder: Path) -> None:
             place = folder / source / target.service
             sink = find_sink(f"path:{place}", manifest, bench.fleet, session.world.host)
             sink.check(overwrite=False)
-            restore(choice, sink, bench.fleet, session.world, lambda _size: None)
+            restore(choice, way_to(sink, session.world), bench.fleet, session.world)
             assert differences(snapshot(tree), snapshot(place)) == []

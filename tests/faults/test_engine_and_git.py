@@ -27,6 +27,7 @@ from tests.faults.watch import partial
 from tests.faults.world import NOW, Places
 from tests.parts.engine import EngineHost
 from tests.trees import differences, snapshot
+from tests.ways import way_to
 
 FAULTS = (
     Fault("kill"),
@@ -165,7 +166,7 @@ def brought_back(bench: Bench, target: str, source: Path, to: Path) -> None:
     """The newest artifact holds what the source holds."""
     session = bench.session(Switch())
     choice = choose(bench.places.fleet, session.listings(), target, NOW + timedelta(days=99))
-    restore(choice, TreeSink(to), bench.places.fleet, session.world, lambda _size: None)
+    restore(choice, way_to(TreeSink(to), session.world), bench.places.fleet, session.world)
     assert differences(snapshot(source), snapshot(to)) == []
 
 

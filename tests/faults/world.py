@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from reconciler import manifests
+from reconciler.adapters.journal import FileJournal, state_folder
 from reconciler.destinations.memory import MemoryStore
 from reconciler.model import Backup, Codec, Compression, Destination, Fleet, Manifest, Target, TargetId
 from reconciler.naming import manifest_key
@@ -41,7 +42,11 @@ class Places:
             ),
         )
         self.world = World(
-            FixedClock(NOW), Host(_no_engine, Path("/")), lambda item: self.stores[item.name], NODE
+            FixedClock(NOW),
+            Host(_no_engine, Path("/")),
+            lambda item: self.stores[item.name],
+            NODE,
+            FileJournal(state_folder()),
         )
 
     def hold(self, name: str, key: str, plain: bytes, codec: Codec = "zstd", **changes: object) -> None:

@@ -38,6 +38,7 @@ def restore(data: bytes, place: Path, *, overwrite: bool = False) -> None:
     sink.check(overwrite)
     sink.receive(pieces(data))
     sink.commit()
+    sink.finish()
 
 
 @pytest.fixture
@@ -187,12 +188,14 @@ def test_two_restores_to_one_place_do_not_mix(old: Path, fresh: bytes, tmp_path:
     def follow() -> None:
         second.receive(pieces(other))
         second.commit()
+        second.finish()
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     thread.join(0.3)
     assert thread.is_alive()
     first.commit()
+    first.finish()
     thread.join(20)
     assert (old / "sub/old").read_text() == "old data"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
@@ -203,6 +206,7 @@ def test_a_restore_that_waited_replaces_nothing_unasked(fresh: bytes, tmp_path: 
     second.check(False)
     first.receive(pieces(fresh))
     first.commit()
+    first.finish()
     with pytest.raises(Refused):
         second.receive(pieces(fresh))
     second.abort()
@@ -334,6 +338,7 @@ def test_a_hostile_archive_stays_inside(
         sink.check(True)
         sink.receive(pieces(crafted(*placed)))
         sink.commit()
+        sink.finish()
     except ReconcilerError:
         sink.abort()
         assert (old / "sub/old").read_text() == "old data"

@@ -19,6 +19,7 @@ from reconciler.restore.sinks import FileSink, StdoutSink
 from tests.faults.ports import Fault, FaultyStore, Site, Switch
 from tests.faults.world import KEY, NOW, OLDER, SHOP, Places
 from tests.trees import differences, snapshot
+from tests.ways import way_to
 
 FLIPS = 60
 
@@ -55,7 +56,7 @@ def bring_back(places: Places, sink: Sink, key: str = KEY) -> Restored:
     """Restore the newest artifact."""
     choice = choose(places.fleet, destinations(places.fleet, places.world, {}), "shop", NOW)
     assert choice.artifact.key == key
-    return restore(choice, sink, places.fleet, places.world, lambda _size: None)
+    return restore(choice, way_to(sink, places.world), places.fleet, places.world)
 
 
 def swapped(content: bytes, position: int) -> bytes:

@@ -79,6 +79,7 @@ def restore(data: bytes, name: str, host: Host, facts: dict[str, str] | None = N
     sink.check(overwrite=True)
     sink.receive([data])
     sink.commit()
+    sink.finish()
 
 
 def test_a_misspelt_volume_gets_a_hint(host: Host, root: Path) -> None:
@@ -163,8 +164,10 @@ def test_a_volume_in_use_is_refused(
     try:
         if paused:
             user.pause()
+        sink = sink_for(NAME, host)
+        sink.check(True)  # whoever restores stops it before the commit
         with pytest.raises(Refused, match="in use by user-of-it: stop it first"):
-            sink_for(NAME, host).check(True)
+            sink.commit()
     finally:
         user.remove(force=True)
 
