@@ -143,7 +143,7 @@ class Container(msgspec.Struct, frozen=True):
     Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for
     the container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check,
     else starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run.
-    ``auto_remove``: it vanishes when it stops (``--rm``).
+    ``auto_remove``: it vanishes when it stops (``--rm``). ``stop_timeout``: seconds that it gets to stop.
     """
 
     id: str
@@ -157,6 +157,7 @@ class Container(msgspec.Struct, frozen=True):
     health: str = ""
     pid: int = 0
     auto_remove: bool = False
+    stop_timeout: float = 10.0
 
     @property
     def service(self) -> str:

@@ -5,6 +5,7 @@ Each call asks the Engine for a state, and is content when it is so already: a r
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +14,6 @@ from reconciler.errors import EngineError
 from reconciler.ports import Container, Service
 
 _SLACK = 60.0  # seconds that the Engine gets beyond the time that a container may take to stop
-_DEFAULT_STOP = 10.0
 
 
 class Containers:
@@ -36,9 +36,10 @@ class Containers:
     def stop(self, container: str, timeout: float | None) -> None:
         """Stop it, and kill it after ``timeout`` seconds."""
         with self.calling(f"stopping container {container}"):
-            asked: dict[str, Any] = {} if timeout is None else {"t": max(1, int(timeout))}
-            own = self._api.inspect_container(container)["Config"].get("StopTimeout") or _DEFAULT_STOP
-            wait = (own if timeout is None else timeout) + _SLACK
+            if timeout is None:
+                timeout = container_of_inspection(self._api.inspect_container(container)).stop_timeout
+            asked = {"t": math.ceil(timeout)}
+            wait = timeout + _SLACK
             url = self._api._url("/containers/{0}/stop", container)  # noqa: SLF001 - stop() there hides the timeout
             answer = self._api._post(url, params=asked, timeout=wait)  # noqa: SLF001
             if answer.status_code != 304:
@@ -51,26 +52,25 @@ class Containers:
 
     def pause(self, container: str) -> None:
         """Freeze it; paused already is good."""
-        self._unless("paused", container, "pausing", self._api.pause)
+        with self.calling(f"pausing container {container}"):
+            if not self._is_paused(container):
+                self._api.pause(container)
 
     def unpause(self, container: str) -> None:
         """Let it go on; not paused is good."""
         with self.calling(f"continuing container {container}"):
-            if self._api.inspect_container(container)["State"]["Paused"]:
+            if self._is_paused(container):
                 self._api.unpause(container)
 
-    def _unless(self, state: str, container: str, doing: str, call: Any) -> None:
-        with self.calling(f"{doing} container {container}"):
-            if self._api.inspect_container(container)["State"]["Status"] != state:
-                call(container)
+    def _is_paused(self, container: str) -> bool:
+        return bool(self._api.inspect_container(container)["State"]["Paused"])
 
     def service(self, name: str) -> Service | None:
         """A Swarm service with the number of its running tasks; None without one, or without a Swarm."""
         try:
             with self.calling(f"looking at service {name}"):
                 found = self._api.inspect_service(name)
-                wanted = {"service": found["ID"], "desired-state": "running"}
-                tasks = self._api.tasks(filters=wanted)
+                tasks = self._api.tasks(filters={"service": found["ID"]})
         except Gone:
             return None
         except EngineError as error:

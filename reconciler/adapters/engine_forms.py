@@ -94,7 +94,14 @@ def container_of_inspection(found: dict[str, Any]) -> Container:
         health=_health(state),
         pid=state.get("Pid") or 0,
         auto_remove=bool(found["HostConfig"].get("AutoRemove")),
+        stop_timeout=_patience(config.get("StopTimeout")),
     )
+
+
+def _patience(seconds: int | None) -> float:
+    if seconds is None:
+        return 10.0  # the Engine's default
+    return seconds if seconds >= 0 else 1e6  # -1 means that it is never killed
 
 
 def _health(state: dict[str, Any]) -> str:

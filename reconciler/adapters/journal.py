@@ -2,6 +2,8 @@
 
 A record is locked by the process that works on it, and the kernel drops the lock when that process dies: what can be
 locked is abandoned. Every change is synced with its folder before the call returns.
+
+``ID.held`` is a record, ``ID.lock`` its lock (which stays where it is when the record is replaced), ``NAME.note`` a note.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +20,8 @@ from reconciler.errors import ReconcilerError
 
 _HELD = ".held"
 _NOTE = ".note"
+_TRIES = 10  # to lock a record that somebody may be only looking at
+_BETWEEN = 0.02
 
 
 def state_folder() -> Path:
@@ -65,26 +70,35 @@ class FileJournal:
         """A new record. Raises ReconcilerError where the folder cannot be written."""
         path = self._folder / f"{uuid.uuid4().hex}{_HELD}"
         with _explained(path):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = _locked(path)
-            assert lock is not None
-            _store(path, content)
+            _make(self._folder)
+            lock = _new_lock(path)
+            try:
+                _store(path, content)
+            except BaseException:
+                os.close(lock)
+                raise
         return FileEntry(path, lock)
 
     def abandoned(self) -> Iterator[tuple[bytes, FileEntry]]:
         """The records that nobody holds, each locked now, oldest first."""
-        for path in sorted(self._folder.glob(f"*{_HELD}"), key=_age):
+        with _explained(self._folder / _HELD):
+            paths = sorted(self._folder.glob(f"*{_HELD}"), key=_age)
+            self._sweep()
+        for path in paths:
             with _explained(path):
                 lock = _locked(path)
             if lock is None:
                 continue
+            entry = FileEntry(path, lock)
             try:
-                content = path.read_bytes()
-            except FileNotFoundError:  # cleared between the listing and the lock
-                os.close(lock)
-                _lock_file(path).unlink(missing_ok=True)
-                continue
-            yield content, FileEntry(path, lock)
+                with _explained(path):
+                    content = path.read_bytes() if path.exists() else b""
+                if content:
+                    yield content, entry
+                else:  # cleared between the listing and the lock
+                    entry.clear()
+            finally:
+                entry.let_go()
 
     def recall(self, name: str) -> bytes | None:
         """A note, or None."""
@@ -99,38 +113,72 @@ class FileJournal:
         """Keep a note."""
         path = self._folder / f"{name}{_NOTE}"
         with _explained(path):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(self._folder)
             _store(path, content)
+
+    def _sweep(self) -> None:
+        """Remove what a kill before the record was there has left."""
+        for path in self._folder.glob("*.lock"):
+            record = path.with_suffix(_HELD)
+            lock = None if record.exists() else _locked(record)
+            if lock is not None:
+                if not record.exists():
+                    record.with_suffix(".part").unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
+                os.close(lock)
 
 
 def _lock_file(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
+def _open_lock(path: Path) -> int:
+    return os.open(_lock_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _new_lock(path: Path) -> int:
+    """The lock of a new record; somebody may just be sweeping away the file of it."""
+    while True:
+        lock = _open_lock(path)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _lock_file(path).exists():
+            return lock
+        os.close(lock)
+
+
 def _locked(path: Path) -> int | None:
-    """A descriptor that locks the record; None when another process holds it."""
-    lock = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
+    """A descriptor that locks the record; None when another process holds it, and does not only look at it."""
+    lock = _open_lock(path)
+    pause = threading.Event()
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        pause.wait(_BETWEEN)
+    os.close(lock)
+    return None
+
+
+def _make(folder: Path) -> None:
+    """The folder, durable."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for place in missing:
+        _sync_folder(place.parent)
 
 
 def _store(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
-    at = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(at, content)
-        os.fsync(at)
-    finally:
-        os.close(at)
+    with open(part, "wb", opener=_private) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.rename(path)
     _sync_folder(path.parent)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

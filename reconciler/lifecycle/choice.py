@@ -5,73 +5,102 @@ Used by ``hold``.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from reconciler.adapters.node import own_container
+from reconciler.durations import seconds
 from reconciler.errors import EngineError, Refused
 from reconciler.holders import holders
-from reconciler.lifecycle.journalled import HeldService
-from reconciler.lifecycle.waiting import HEALTHY_SECONDS, wait_until
+from reconciler.lifecycle.journalled import HeldContainer, HeldService, How, Record
+from reconciler.lifecycle.order import awaited, waves
+from reconciler.lifecycle.waiting import HEALTHY_SECONDS, await_health
 from reconciler.model import LabelStop, Quiesce, Uses
 from reconciler.ports import Clock, Container, Engine
 
 
-class Choice(NamedTuple):
-    """What is to be held: ``containers`` by ``how``, those of ``stay`` (ids) are not started again."""
+class Asked(NamedTuple):
+    """What is asked for: the holders of ``uses`` or those that ``quiesce`` names, and those that labels want stopped."""
 
-    containers: tuple[Container, ...]
-    services: tuple[HeldService, ...]
-    how: str
-    stay: frozenset[str] = frozenset()
+    uses: Uses
+    quiesce: Quiesce | None = None
+    stops: tuple[LabelStop, ...] = ()
+
+    @property
+    def how(self) -> How:
+        """The one way in which all of them are held."""
+        return "pause" if self.quiesce and self.quiesce.mode == "pause" else "stop"
+
+
+class Choice(NamedTuple):
+    """What is to be held, in the journal's words, and what to warn of."""
+
+    containers: tuple[HeldContainer, ...] = ()
+    services: tuple[HeldService, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def record(self, why: str) -> Record:
+        """What the journal says of it."""
+        return Record(why=why, containers=self.containers, services=self.services)
 
-def choose(
-    uses: Uses, quiesce: Quiesce | None, stops: tuple[LabelStop, ...], engine: Engine, clock: Clock
-) -> Choice:
+
+def choose(asked: Asked, engine: Engine, clock: Clock) -> Choice:
     """What runs now and is asked for. Raises Refused where something of it cannot be held, EngineError."""
     present = engine.containers()
-    asked = _asked(present, uses, quiesce)
-    how = quiesce.mode if quiesce else "stop"
-    by_label = [_named(present, stop.container) for stop in stops]
-    stay = frozenset(item.id for item, stop in zip(by_label, stops, strict=True) if not stop.restart)
-    names = {item.id: item for item in (*asked, *by_label)}
-    warnings = tuple(
-        f"{item.name} is the reconciler's own container: it is not held"
-        for item in names.values()
-        if _own(item)
+    meant = _meant(asked, present)
+    named = (item for stop in asked.stops for item in _named(present, stop.container) if not stop.restart)
+    stay = {item.id for item in named}
+    own = tuple(
+        f"{item.name} is the reconciler's own container: it is not held" for item in meant if _own(item)
     )
-    running = [item for item in names.values() if item.state in ("running", "restarting") and not _own(item)]
-    tasks = [item for item in running if item.service and how == "stop"]
-    services = _services({item.service for item in tasks}, engine)
-    alone = tuple(_looked_at(item, engine, clock, how) for item in running if item not in tasks)
-    return Choice(alone, services, how, stay, warnings)
+    running = [item for item in meant if _runs(item) and not _own(item)]
+    tasks = [item for item in running if item.service and asked.how == "stop"]
+    services = _services(tasks, stay, engine)
+    seen = (_looked_at(item, asked.how, engine, clock) for item in running if item not in tasks)
+    alone = [item for item in seen if _runs(item)]
+    return Choice(_in_order(alone, asked, stay), services, own)
 
 
-def _asked(present: Iterable[Container], uses: Uses, quiesce: Quiesce | None) -> tuple[Container, ...]:
-    if quiesce is None or quiesce.mode == "none":
-        return ()
-    if quiesce.containers:
-        return tuple(_named(present, name) for name in quiesce.containers)
-    return holders(present, uses)
+def running(asked: Asked, engine: Engine) -> tuple[Container, ...]:
+    """What is asked for and runs now: nothing, while all of it is held. Raises EngineError."""
+    present = engine.containers()
+    meant = _meant(asked, present, insist=False)
+    return tuple(item for item in meant if _runs(item) and not _own(item))
 
 
-def _named(present: Iterable[Container], name: str) -> Container:
-    for item in present:
-        if name in (item.name, item.id, item.id[:12]):
-            return item
-    raise Refused(f"container {name}, which is to be held, does not exist: docker ps -a shows those that do")
+def _meant(asked: Asked, present: Iterable[Container], *, insist: bool = True) -> tuple[Container, ...]:
+    """The containers that are asked for, whether they run or not, each once."""
+    quiesce = asked.quiesce if asked.quiesce and asked.quiesce.mode != "none" else None
+    names = [*(quiesce.containers if quiesce else ()), *(stop.container for stop in asked.stops)]
+    found = [item for name in names for item in _named(present, name, insist=insist)]
+    if quiesce and not quiesce.containers:
+        found += holders(present, asked.uses)
+    return tuple({item.id: item for item in found}.values())
+
+
+def _named(present: Iterable[Container], name: str, *, insist: bool = True) -> list[Container]:
+    """The container of that name, or the tasks of the Swarm service."""
+    found = [item for item in present if name in (item.name, item.id, item.id[:12], item.service)]
+    if insist and not found:
+        raise Refused(
+            f"container {name}, which is to be held, does not exist: docker ps -a shows those that do"
+        )
+    return found
+
+
+def _runs(container: Container) -> bool:
+    return container.state in ("running", "restarting")
 
 
 def _own(container: Container) -> bool:
-    """Whether this process runs in it: the Engine gives a container the beginning of its id as host name."""
-    return len(platform.node()) == 12 and container.id.startswith(platform.node())
+    """Whether this process runs in it."""
+    own = own_container()
+    return bool(own) and container.id.startswith(own)
 
 
-def _services(names: set[str], engine: Engine) -> tuple[HeldService, ...]:
+def _services(tasks: list[Container], stay: set[str], engine: Engine) -> tuple[HeldService, ...]:
     found = []
-    for name in sorted(names):
+    for name in sorted({item.service for item in tasks}):
         service = engine.service(name)
         if service is None:
             raise Refused(
@@ -80,28 +109,54 @@ def _services(names: set[str], engine: Engine) -> tuple[HeldService, ...]:
             )
         if service.replicas is None:
             raise Refused(
-                f"the Swarm service {name} is global and cannot be scaled down: use quiesce: pause, or hooks"
+                f"the Swarm service {name} is not replicated (it is global, or a job) and cannot be scaled down:"
+                f" use quiesce: pause, or hooks"
             )
-        found.append(HeldService(id=service.id, name=service.name, replicas=service.replicas))
+        restart = not any(item.id in stay for item in tasks if item.service == name)
+        held = HeldService(id=service.id, name=service.name, replicas=service.replicas, restart=restart)
+        found.append(held)
     return tuple(found)
 
 
-def _looked_at(container: Container, engine: Engine, clock: Clock, how: str) -> Container:
+def _looked_at(container: Container, how: How, engine: Engine, clock: Clock) -> Container:
     """The container with all that is known of it; one that is still starting is waited for."""
-
-    def settled() -> bool:
-        found = engine.container(container.id)
-        return found is None or found.health != "starting"
-
-    if not wait_until(settled, clock, HEALTHY_SECONDS):
-        raise EngineError(
-            f"container {container.name} is still starting after {HEALTHY_SECONDS:.0f} s: it is not stopped now"
-        )
-    found = engine.container(container.id)
+    found = await_health(container.id, engine, clock)
     if found is None:
         raise EngineError(f"container {container.name} vanished before it could be held")
+    if found.health == "starting" and found.is_up:
+        raise EngineError(
+            f"container {container.name} is still starting after {HEALTHY_SECONDS:.0f} s: it is not held now"
+        )
     if how == "stop" and found.auto_remove:
         raise Refused(
             f"container {found.name} was started with --rm: stopping it would remove it; use quiesce: pause"
         )
+    if how == "pause" and found.state == "restarting":
+        raise Refused(
+            f"container {found.name} is restarting again and again, and cannot be paused: use quiesce: stop,"
+            f" or see why (docker logs {found.name})"
+        )
     return found
+
+
+def _in_order(containers: list[Container], asked: Asked, stay: set[str]) -> tuple[HeldContainer, ...]:
+    back = [item for item in containers if item.id not in stay]
+    return tuple(
+        HeldContainer(
+            id=item.id,
+            name=item.name,
+            how=asked.how,
+            started=item.started,
+            patience=_patience(asked, item),
+            restart=item.id not in stay,
+            wave=number,
+            awaits=tuple(other.id for other in awaited(item, back)),
+        )
+        for number, wave in enumerate(waves(containers))
+        for item in wave
+    )
+
+
+def _patience(asked: Asked, container: Container) -> float:
+    own = asked.quiesce.stop_timeout if asked.quiesce else None
+    return seconds(own) if own else container.stop_timeout

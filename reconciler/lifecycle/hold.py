@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from typing import Literal
 
 from reconciler.durations import seconds, words
 from reconciler.errors import EngineError, ReconcilerError, SourceError
-from reconciler.lifecycle.choice import Choice, choose
-from reconciler.lifecycle.journalled import HeldContainer, HeldService, Record, encode
-from reconciler.lifecycle.order import awaited, waves
-from reconciler.lifecycle.waiting import HEALTHY_SECONDS, RUNNING_SECONDS, wait_until
+from reconciler.lifecycle.back import bring_back
+from reconciler.lifecycle.choice import Asked, Choice, choose, running
+from reconciler.lifecycle.journalled import HeldContainer, encode
+from reconciler.lifecycle.waiting import HEALTHY_SECONDS, await_health, side_by_side, wait_until
 from reconciler.model import LabelStop, Quiesce, Uses
 from reconciler.ports import Container, Engine, Entry, World
 
@@ -28,92 +25,106 @@ STOP = Quiesce(mode="stop")
 class Hold:
     """What is held. ``release`` brings it back, once; after that only ``settle`` follows."""
 
-    def __init__(self, choice: Choice, quiesce: Quiesce, world: World, why: str) -> None:
+    def __init__(self, asked: Asked, choice: Choice, world: World, why: str) -> None:
         """Nothing is touched yet: see ``begin``."""
         self.trouble = ""
         """Why something did not come back; empty when all did."""
         self.warnings = choice.warnings
-        self._choice = choice
-        self._quiesce = quiesce
+        self._asked = asked
         self._world = world
-        self._why = why
-        self._waves = waves(choice.containers)
+        self._record = choice.record(why)
+        self._limit = seconds((asked.quiesce or STOP).max_downtime)
+        self._sure: set[str] = set()
         self._entry: Entry | None = None
         self._ends: list[Callable[[], None]] = []
         self._expired = False
         self._released = False
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds(quiesce.max_downtime), self._expire)
+        self._turn = threading.Lock()
+        self._until = 0.0
+        self._timer = threading.Timer(self._limit, self._expire)
         self._timer.daemon = True
 
-    @property
-    def record(self) -> Record:
-        """What the journal says of it."""
-        how: Literal["stop", "pause"] = "pause" if self._choice.how == "pause" else "stop"
-        stay, patience = self._choice.stay, self._patience
-        held = [
-            HeldContainer(
-                id=item.id,
-                name=item.name,
-                how=how,
-                started=item.started,
-                patience=patience,
-                restart=item.id not in stay,
-            )
-            for wave in self._waves
-            for item in wave
-        ]
-        return Record(why=self._why, containers=tuple(held), services=self._choice.services)
-
     def begin(self) -> None:
-        """Write the record, then stop or pause everything. Raises EngineError, ReconcilerError; ``release`` must follow."""
-        if not (self._choice.containers or self._choice.services):
+        """Write the record, then hold everything. ``release`` must follow, whatever this raises.
+
+        Raises EngineError, SourceError when it took longer than the longest downtime, ReconcilerError without a journal.
+        """
+        if not (self._record.containers or self._record.services):
             return
-        self._entry = self._world.journal.begin(encode(self.record))
-        self._timer.start()
-        engine = self._world.host.engine()
-        for service in self._choice.services:
-            engine.scale(service.id, 0)
-        for wave in reversed(self._waves):
-            _side_by_side(wave, lambda item: self._hold(engine, item))
-        for service in self._choice.services:
-            if not self._comes_true(lambda name: not _tasks(engine, name), service.name):
-                raise EngineError(
-                    f"the tasks of service {service.name} did not stop in {RUNNING_SECONDS:.0f} s"
-                )
+        with self._turn:
+            waves = self._record.waves
+            self._ask(waves[-1][0].wave if waves else 0)
+            self._timer.start()
+            self._until = self._world.clock.monotonic() + self._limit
+            for service in self._record.services:
+                self._engine.scale(service.id, 0)
+            for wave in reversed(waves):
+                if not wave[0].asked:
+                    self._ask(wave[0].wave)
+                side_by_side(wave, self._hold)
+                self._insist_in_time()
+            for service in self._record.services:
+                self._await_end(service.name)
 
     @property
-    def _patience(self) -> float | None:
-        own = self._quiesce.stop_timeout
-        return seconds(own) if own else None
+    def _engine(self) -> Engine:
+        return self._world.host.engine()
 
-    def _comes_true(self, ready: Callable[[str], bool], name: str) -> bool:
-        return wait_until(partial(ready, name), self._world.clock, RUNNING_SECONDS)
+    def _ask(self, wave: int) -> None:
+        """Have it in the journal that the containers of ``wave`` may be stopped or paused from now on."""
+        self._record = self._record.asking(wave)
+        content = encode(self._record)
+        if self._entry is None:
+            self._entry = self._world.journal.begin(content)
+        else:
+            self._entry.write(content)
+
+    def _hold(self, item: HeldContainer) -> None:
+        if self._expired:
+            return
+        if item.how == "pause":
+            self._engine.pause(item.id)
+        else:
+            left = max(1.0, self._until - self._world.clock.monotonic())
+            self._engine.stop(item.id, min(item.patience, left))
+        self._sure.add(item.id)
+
+    def _await_end(self, service: str) -> None:
+        """Wait until no task of it runs, here or elsewhere."""
+
+        def over() -> bool:
+            return self._expired or not _tasks(self._engine, service)
+
+        if not wait_until(over, self._world.clock, HEALTHY_SECONDS):
+            raise EngineError(f"the tasks of service {service} did not end in {HEALTHY_SECONDS:.0f} s")
+        self._insist_in_time()
 
     def on_expiry(self, end: Callable[[], None]) -> None:
         """Call ``end`` when the longest downtime has passed, so that whoever reads stops reading."""
         self._ends.append(end)
+        if self._expired:
+            end()
 
     def check(self) -> None:
         """After the last byte was read. Raises SourceError when something ran meanwhile, or it took too long."""
-        if self._expired:
-            limit = words(seconds(self._quiesce.max_downtime))
-            raise SourceError(
-                f"{', '.join(self.record.names)} had to be started again after {limit} (quiesce.maxDowntime), before"
-                f" everything was read: give it more time, or a faster destination on this machine"
-            )
+        self._insist_in_time()
         if self._entry is None:
             return
-        engine = self._world.host.engine()
-        for item in self._choice.containers:
-            _insist_held(item, engine.container(item.id), self._choice.how)
-        for service in self._choice.services:
-            if _tasks(engine, service.name):
-                raise SourceError(f"service {service.name} was started while its data was read")
+        for item in self._record.containers:
+            _insist_held(item, self._engine.container(item.id))
+        if names := ", ".join(item.name for item in running(self._asked, self._engine)):
+            raise SourceError(f"{names} was started while its data was read: what was read may be torn")
+
+    def _insist_in_time(self) -> None:
+        if self._expired:
+            raise SourceError(
+                f"{', '.join(self._record.names)} had to run again after {words(self._limit)} (quiesce.maxDowntime), before"
+                f" everything was read: give it more time, or a faster destination on this machine"
+            )
 
     def release(self) -> None:
         """Bring back everything that ran before, and wait until it runs. Never raises: see ``trouble``. Safe twice."""
-        with self._lock:
+        with self._turn:
             if self._released:
                 return
             self._released = True
@@ -121,93 +132,33 @@ class Hold:
             if self._entry is None:
                 return
             try:
-                self.trouble = "; ".join(self._bring_back(self._world.host.engine()))
-                if not self.trouble:
+                back = bring_back(self._record, self._world, self._sure)
+                if not back.failed:
                     self._entry.clear()
+                again = (f"{text}; the next run tries again" for text in back.failed)
+                self.trouble = "; ".join((*again, *back.gone))
             except ReconcilerError as error:
                 self.trouble = str(error)
             finally:
                 self._entry.let_go()
-            if self.trouble:
-                self.trouble += "; the next run tries again"
 
     def settle(self) -> None:
-        """Wait until what came back is healthy, where it has a health check; if it does not get so, a warning."""
-        for item in self._back():
-            if item.health and self._released:
-                self._await_health(item)
-
-    def _hold(self, engine: Engine, item: Container) -> None:
-        if self._choice.how == "pause":
-            engine.pause(item.id)
-        else:
-            engine.stop(item.id, self._patience)
+        """Wait until what came back is healthy, where it has a health check; a warning for each that is not well."""
+        if self._entry is None or self.trouble:
+            return
+        for item in self._record.containers:
+            try:
+                found = await_health(item.id, self._engine, self._world.clock) if item.restart else None
+            except EngineError:
+                return
+            if found is not None and (ill := _ill(found)):
+                self.warnings += (f"container {item.name} was started again, and {ill}",)
 
     def _expire(self) -> None:
         self._expired = True
         self.release()
         for end in self._ends:
             end()
-
-    def _back(self) -> tuple[Container, ...]:
-        return tuple(item for wave in self._waves for item in wave if item.id not in self._choice.stay)
-
-    def _bring_back(self, engine: Engine) -> list[str]:
-        """Start everything, in order; why it failed, for each that failed."""
-        troubles: list[str] = []
-        back = self._back()
-        for wave in self._waves:
-            for item in wave:
-                for other in awaited(item, back):
-                    self._await_health(other)
-            troubles += filter(None, _side_by_side([item for item in wave if item in back], self._start))
-        for service in self._choice.services:
-            troubles += filter(None, (_attempt(partial(engine.scale, service.id, service.replicas)),))
-        troubles += filter(None, (self._runs(item) for item in back))
-        troubles += filter(None, (self._serves(service) for service in self._choice.services))
-        return troubles
-
-    def _serves(self, service: HeldService) -> str:
-        engine = self._world.host.engine()
-        if self._comes_true(lambda name: _running(engine, name) >= service.replicas, service.id):
-            return ""
-        return f"service {service.name} does not run with {service.replicas} tasks again"
-
-    def _start(self, item: Container) -> str:
-        engine = self._world.host.engine()
-        if self._choice.how == "pause":
-            return _attempt(lambda: engine.unpause(item.id))
-        return _attempt(lambda: engine.start(item.id))
-
-    def _runs(self, item: Container) -> str:
-        engine = self._world.host.engine()
-
-        def runs() -> bool:
-            found = engine.container(item.id)
-            return found is not None and found.state == "running"
-
-        try:
-            if wait_until(runs, self._world.clock, RUNNING_SECONDS):
-                return ""
-        except EngineError as error:
-            return str(error)
-        return f"container {item.name} was started and does not run: docker logs {item.name} may say why"
-
-    def _await_health(self, item: Container) -> None:
-        engine = self._world.host.engine()
-        seen = [""]
-
-        def settled() -> bool:
-            found = engine.container(item.id)
-            seen[0] = found.health if found else ""
-            return seen[0] != "starting"
-
-        try:
-            wait_until(settled, self._world.clock, HEALTHY_SECONDS)
-        except EngineError:
-            return
-        if seen[0] not in ("", "healthy"):
-            self.warnings += (f"container {item.name} runs again, but its health check says {seen[0]}",)
 
 
 @contextmanager
@@ -218,12 +169,11 @@ def held(
 
     Raises EngineError, Refused when that cannot be done; then everything is as it was.
     """
-    wanted = quiesce if quiesce and quiesce.mode != "none" else None
-    if wanted is None and not stops:
-        yield Hold(Choice((), (), "stop"), STOP, world, why)
+    asked = Asked(uses, quiesce, stops)
+    if not stops and (quiesce is None or quiesce.mode == "none"):
+        yield Hold(asked, Choice(), world, why)
         return
-    choice = choose(uses, wanted, stops, world.host.engine(), world.clock)
-    hold = Hold(choice, wanted or STOP, world, why)
+    hold = Hold(asked, choose(asked, world.host.engine(), world.clock), world, why)
     try:
         hold.begin()
         yield hold
@@ -231,40 +181,29 @@ def held(
         hold.release()
 
 
-def _insist_held(before: Container, now: Container | None, how: str) -> None:
-    if now is None or (
-        now.started == before.started and (now.state == "paused" if how == "pause" else not now.is_up)
-    ):
+def _insist_held(before: HeldContainer, now: Container | None) -> None:
+    """A container that is gone has changed nothing."""
+    if now is None:
         return
-    raise SourceError(
-        f"container {before.name} was started again while its data was read (by its restart policy, or by somebody):"
-        f" what was read may be torn"
-    )
+    if now.started != before.started or (before.how == "stop" and now.is_up):
+        raise SourceError(
+            f"container {before.name} was started again while its data was read (by its restart policy, or by somebody):"
+            f" what was read may be torn"
+        )
+    if before.how == "pause" and now.state != "paused":
+        raise SourceError(
+            f"container {before.name} was paused and is {now.state} now: what was read may be torn"
+        )
 
 
-def _tasks(engine: Engine, service: str) -> list[Container]:
-    return [item for item in engine.containers() if item.service == service and item.is_up]
-
-
-def _running(engine: Engine, service: str) -> int:
+def _tasks(engine: Engine, service: str) -> int:
+    """How many tasks of it run anywhere, or as containers here."""
+    here = sum(item.service == service and item.is_up for item in engine.containers())
     found = engine.service(service)
-    return found.running if found else 0
+    return max(here, found.running if found else 0)
 
 
-def _attempt(call: Callable[[], None]) -> str:
-    try:
-        call()
-    except EngineError as error:
-        return str(error)
-    return ""
-
-
-def _side_by_side(
-    items: list[Container] | tuple[Container, ...], call: Callable[[Container], str | None]
-) -> list[str | None]:
-    """Call it for each at the same time; raises what the first of them raised, after all have ended."""
-    if not items:
-        return []
-    with ThreadPoolExecutor(len(items), "hold") as pool:
-        waiting = [pool.submit(call, item) for item in items]
-    return [future.result() for future in waiting]
+def _ill(container: Container) -> str:
+    if not container.is_up:
+        return f"is {container.state} now; docker logs {container.name} may say why"
+    return "" if container.health in ("", "healthy") else f"its health check says {container.health}"

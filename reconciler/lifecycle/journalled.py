@@ -9,34 +9,38 @@ import msgspec
 from reconciler.errors import ReconcilerError
 from reconciler.ports import Traces
 
+How = Literal["stop", "pause"]
+
 
 class HeldContainer(msgspec.Struct, frozen=True, kw_only=True):
     """A container that ran before, since ``started``. ``restart`` false: its label wants it left stopped.
 
-    ``patience``: seconds that it gets to stop; None for its own.
+    ``patience``: seconds that it gets to stop. Containers of one ``wave`` start together, the lowest first, and after those
+    whose ids are in ``awaits`` are healthy. ``asked``: the Engine may have been asked to stop or pause it by now.
     """
 
     id: str
     name: str
-    how: Literal["stop", "pause"]
-    started: str = ""
-    patience: float | None = None
+    how: How
+    started: str
+    patience: float
     restart: bool = True
+    wave: int = 0
+    awaits: tuple[str, ...] = ()
+    asked: bool = False
 
 
 class HeldService(msgspec.Struct, frozen=True, kw_only=True):
-    """A Swarm service, with the number of tasks that it had."""
+    """A Swarm service, with the number of tasks that it had. ``restart`` as of a container."""
 
     id: str
     name: str
     replicas: int
+    restart: bool = True
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One record. ``containers`` stand in the order in which they start; ``why`` names the target.
-
-    ``traces`` are those of a restore that did not end.
-    """
+    """One record. ``why`` names the target; ``traces`` are those of a restore that did not end."""
 
     format: Literal["reconciler/journal/v1"] = "reconciler/journal/v1"
     why: str
@@ -47,10 +51,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Everything that is to run again."""
-        return (
-            *(item.name for item in self.containers if item.restart),
-            *(item.name for item in self.services),
+        containers = (item.name for item in self.containers if item.restart)
+        return (*containers, *(item.name for item in self.services if item.restart))
+
+    @property
+    def waves(self) -> tuple[tuple[HeldContainer, ...], ...]:
+        """The containers in groups, in the order in which they start."""
+        numbers = sorted({item.wave for item in self.containers})
+        return tuple(tuple(item for item in self.containers if item.wave == number) for number in numbers)
+
+    def asking(self, wave: int) -> Record:
+        """The same once the Engine may be asked to hold the containers of ``wave``."""
+        changed = (
+            msgspec.structs.replace(item, asked=item.asked or item.wave == wave) for item in self.containers
         )
+        return msgspec.structs.replace(self, containers=tuple(changed))
 
 
 def encode(record: Record) -> bytes:

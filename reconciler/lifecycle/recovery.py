@@ -5,13 +5,15 @@ Used by the loop.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.errors import ReconcilerError
-from reconciler.lifecycle.journalled import HeldContainer, HeldService, Record, decode
+from reconciler.lifecycle.back import bring_back
+from reconciler.lifecycle.journalled import Record, decode
 from reconciler.pipeline import extract, mounted
-from reconciler.ports import Engine, Journal, Traces, World
+from reconciler.ports import Journal, Traces, World
 
 
 class Recovered(NamedTuple):
@@ -29,82 +31,73 @@ class Recovered(NamedTuple):
 def pending(journal: Journal) -> tuple[str, ...]:
     """What is left to be put right, in sentences; touches nothing."""
     told: list[str] = []
-    for content, entry in journal.abandoned():
-        try:
-            record = decode(content)
-            told.append(f"{', '.join(record.names) or 'a restore'}: left by a run for {record.why} that died")
-        except ReconcilerError as error:
-            told.append(str(error))
-        finally:
+    try:
+        for content, entry in journal.abandoned():
             entry.let_go()
+            told.append(_left(content))
+    except ReconcilerError as error:
+        told.append(str(error))
     return tuple(told)
+
+
+def _left(content: bytes) -> str:
+    try:
+        record = decode(content)
+    except ReconcilerError as error:
+        return str(error)
+    if not record.names:
+        return f"a run for {record.why} died and left what is to be tidied up; reconciler apply does it"
+    how = "paused" if any(item.how == "pause" for item in record.containers) else "stopped"
+    names = ", ".join(record.names)
+    return (
+        f"a run for {record.why} died and may have left {names} {how}; reconciler apply brings back what ran"
+    )
 
 
 def recover(world: World) -> Recovered:
     """Put right what every dead run has left. What fails stays in the journal."""
     done: list[str] = []
     failed: list[str] = []
-    for content, entry in world.journal.abandoned():
-        try:
-            record = decode(content)
-            done += _put_right(record, world)
-            entry.clear()
-        except ReconcilerError as error:  # the Engine is away, say: the record stays for the next run
-            failed.append(f"what a run that died has left could not be put right: {error}")
-        finally:
-            entry.let_go()
+    try:
+        for content, entry in world.journal.abandoned():
+            try:
+                found = _put_right(decode(content), world)
+                done += found.done
+                failed += found.failed
+                if not found.failed:
+                    entry.clear()
+            except ReconcilerError as error:
+                failed.append(str(error))
+            finally:
+                entry.let_go()
+    except ReconcilerError as error:  # the journal cannot be listed
+        failed.append(str(error))
     return Recovered(tuple(done), tuple(failed))
 
 
-def _put_right(record: Record, world: World) -> list[str]:
-    told: list[str] = []
-    traces = record.traces
-    _clean(traces)
-    if record.containers or record.services or traces.volume:
-        engine = world.host.engine()
+def _put_right(record: Record, world: World) -> Recovered:
+    """Tidy up what a restore left, then bring back what ran; what of it fails stands in no other's way."""
+    why = record.why
+    failed = [*_removed(record.traces, world)]
+    done = []
+    if record.traces != Traces() and not failed:
+        done.append(f"what a restore of {why} that died left is removed; start it again")
+    back = bring_back(record, world)
+    done += [f"{text}: a run for {why} had died" for text in back.told]
+    done += [f"{text} by a run for {why} that died: it is left as it is" for text in back.gone]
+    failed += [f"{text}; a run for {why} had died, the next one tries again" for text in back.failed]
+    return Recovered(tuple(done), tuple(failed))
+
+
+def _removed(traces: Traces, world: World) -> Iterator[str]:
+    """What lies beside or inside a place that a restore did not finish, and a volume made for it, go; what fails of it."""
+    try:
+        for place in traces.places:
+            extract.clean_up(Path(place))
+        for place in traces.mounts:
+            if Path(place).is_dir():
+                mounted.clean_up(Path(place))
         if traces.volume:
-            engine.remove_volume(traces.volume)
-        for container in record.containers:
-            told += _container(container, engine, record.why)
-        for service in record.services:
-            told += _service(service, engine, record.why)
-    if traces != Traces():
-        told.append(f"what a restore of {record.why} that died left is removed; start it again")
-    return told
-
-
-def _clean(traces: Traces) -> None:
-    """What lies beside or inside a place that a restore did not finish."""
-    for place in traces.places:
-        extract.clean_up(Path(place))
-    for place in traces.mounts:
-        if Path(place).is_dir():
-            mounted.clean_up(Path(place))
-
-
-def _container(held: HeldContainer, engine: Engine, why: str) -> list[str]:
-    """Start or continue one container, where it is still the one that ran."""
-    found = engine.container(held.id)
-    if found is None:
-        return [
-            f"container {held.name}, held by a run for {why} that died, was removed or replaced: left as it is"
-        ]
-    if held.how == "pause" and found.state == "paused":
-        engine.unpause(held.id)
-        return [f"container {held.name} goes on: a run for {why} died while it was paused"]
-    if held.how == "stop" and held.restart and found.started == held.started:
-        # The Engine may still be stopping it, since it does not end what a dead client asked for: that has to end first.
-        engine.stop(held.id, held.patience)
-        engine.start(held.id)
-        return [f"container {held.name} was started again: a run for {why} died while it was stopped"]
-    return []
-
-
-def _service(held: HeldService, engine: Engine, why: str) -> list[str]:
-    found = engine.service(held.id)
-    if found is None:
-        return [f"service {held.name}, held by a run for {why} that died, was removed: left as it is"]
-    if found.replicas == 0:
-        engine.scale(held.id, held.replicas)
-        return [f"service {held.name} has its {held.replicas} tasks again: a run for {why} died meanwhile"]
-    return []
+            world.host.engine().remove_volume(traces.volume)
+    except (ReconcilerError, OSError) as error:
+        yield f"what a restore that died left could not be removed: {error}"
