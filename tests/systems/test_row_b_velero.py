@@ -69,7 +69,7 @@ def test_row_b1_a_timeout_ends_the_process(site: Site) -> None:
     assert site.apply(check=False).returncode == 1
 
     def processes() -> str:
-        return str(db.top(ps_args="-eo args")["Processes"])
+        return str(db.top(ps_args="-eo pid,args")["Processes"])
 
     until(lambda: "4321" not in processes(), "the command and its child are gone", 10)
     db.remove(force=True)
