@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +17,13 @@ import msgspec
 from reconciler import observe, plan, report, spec, wiring
 from reconciler.adapters import git, ledger, lock, node
 from reconciler.adapters.clock import SystemClock
-from reconciler.apply import run
+from reconciler.apply import Result, run
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
-from reconciler.model import Fleet, Listing, Note, Observation, Outcome, Plan, Sealed, TargetId
+from reconciler.model import Fleet, Listing, Note, Observation, Outcome, Plan, Restore, Sealed, TargetId
 from reconciler.model.status import Status
 from reconciler.ports import Progress, Repository, World
+from reconciler.restore.documents import carry_out, remembered
 from reconciler.spec import Problem
 
 
@@ -65,7 +67,8 @@ class Session(NamedTuple):
 
     def observe(self, before: Observation | None = None) -> Observation:
         """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
-        return observe.everything(self.fleet, self.world, self._seen(), self.now, before)
+        seen = observe.everything(self.fleet, self.world, self._seen(), self.now, before)
+        return msgspec.structs.replace(seen, restores=self._restores(), forgetful=self._forgetful)
 
     def plan(
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()
@@ -88,12 +91,26 @@ class Session(NamedTuple):
 
     def apply(self, todo: Plan, seen: Observation, progress: Progress) -> Applied:
         """Carry the plan out, look again, and report. The report always lands, and its failure hides nothing."""
-        outcomes = tuple(run(todo, self.fleet, self.world, progress))
+        outcomes = tuple(run(todo, self.fleet, self.world, progress, partial(self._restore, seen)))
         after = self.observe(seen) if outcomes else seen
         rest = self.plan(after)
         status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
         commit, why = self._publish(status)
         return Applied(todo, outcomes, status, commit, self.ledger.place, why)
+
+    def _restore(self, seen: Observation, action: Restore, progress: Progress) -> Result:
+        """Carry out a Restore document; a phase of its own, which apply does not know."""
+        done = carry_out(action, self.fleet, seen.listings, self.world, progress)
+        return Result(warnings=done.warnings, size=done.manifest.size, hooks=done.hooks)
+
+    def _restores(self) -> dict[str, str]:
+        """How each Restore document ended: as the status says, and as this machine remembers, which is the newer."""
+        told = {item.digest: str(item.state) for item in (self.previous.restores if self.previous else ())}
+        return told | remembered(self.fleet, self.world)
+
+    @property
+    def _forgetful(self) -> bool:
+        return self.previous is None
 
     def _publish(self, status: Status) -> tuple[str | None, str]:
         """The status commit, and why there is none where there should be one: no backup waits for a status."""

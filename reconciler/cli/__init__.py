@@ -14,6 +14,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.apply import apply
 from reconciler.cli.coverage import coverage
+from reconciler.cli.delete import delete
 from reconciler.cli.import_ import import_
 from reconciler.cli.list import list_
 from reconciler.cli.plan import plan
@@ -45,7 +46,7 @@ def cli() -> None:
     """  # noqa: D301 - click wants the real \b
 
 
-for command in (validate, plan, apply, list_, restore, status, coverage, schema, import_):
+for command in (validate, plan, apply, list_, restore, delete, status, coverage, schema, import_):
     cli.add_command(command)
 
 

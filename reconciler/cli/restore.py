@@ -113,7 +113,7 @@ def _chosen(
     from reconciler.restore import choose, passed_over, unseen
     from reconciler.retention import SKEW
 
-    at = _moment(at_text) if at_text else session.now + SKEW
+    at = moment(at_text) if at_text else session.now + SKEW
     fleet, listings = session.fleet, session.listings()
     place = _known(source, [item.name for item in fleet.destinations])
     unknown = () if source else unseen(listings)
@@ -130,7 +130,7 @@ def _tell(artifact: Artifact, done: Restored, to: str | None) -> None:
     click.echo(f"restored {artifact.target} of {when} ({size}) from {done.destination}", err=to == "-")
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """The time that ``text`` means; without seconds, as `list` prints it, the end of that minute. Raises ReconcilerError."""
     from reconciler.adapters.clock import parse
 

@@ -105,7 +105,8 @@ class HookOutcome(msgspec.Struct, frozen=True):
 class Note(msgspec.Struct, frozen=True):
     """Something to know that has no action.
 
-    ``topic`` is one of: destination, target, rule321, orphan, foreign, suspended, broken, clock, deletions, leftover, held, labels, discovered, restore.
+    ``topic`` is one of: destination, target, rule321, orphan, foreign, suspended, broken, clock, deletions, leftover, held,
+    labels, discovered, restore.
     """
 
     severity: Severity

@@ -348,9 +348,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """What the containers of the moment add to the specs, by target; made by ``observe.resolve`` at each look.
 
     ``hooks`` and ``stops`` come from labels; ``holds`` says in words what is held while a target is read; ``problems`` say
-    why a target cannot be backed up; ``containers`` names the one that a target was found in; ``unresolved`` are services
-    whose container is missing, so that its targets are not known now. ``notes`` and ``errors`` are pairs of a subject and a message: what discovery found, and
-    labels that cannot be followed.
+    why a target cannot be backed up; ``containers`` names the one that a target was found in. ``unresolved`` are services
+    whose container is missing, so that its targets are not known now. ``notes`` and ``errors`` are pairs of a subject and a
+    message: what discovery found, and labels that cannot be followed.
     """
 
     hooks: dict[TargetId, tuple[Placed, ...]] = {}

@@ -99,11 +99,17 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """Everything that a plan may know of the world. Listings by destination name, probes by target."""
+    """Everything that a plan may know of the world. Listings by destination name, probes by target.
+
+    ``restores`` says by the digest of a Restore document how it ended: done, failed or interrupted. ``forgetful``: there is
+    nothing that would remember whether one was carried out already.
+    """
 
     listings: dict[str, Listing] = {}
     probes: dict[TargetId, Probe] = {}
     node: str = ""
+    restores: dict[str, str] = {}
+    forgetful: bool = False
 
 
 class SourceReport(msgspec.Struct, frozen=True):

@@ -155,6 +155,30 @@ class NoteStatus(StatusModel, frozen=True, kw_only=True):
     message: str
 
 
+class HookStatus(StatusModel, frozen=True, kw_only=True):
+    """What one hook did; see ``HookOutcome``. ``output`` is the end of what it said."""
+
+    phase: str
+    origin: str
+    where: str = ""
+    seconds: float = 0.0
+    error: str = ""
+    ignored: bool = False
+    output: str = ""
+
+
+class RestoreStatus(StatusModel, frozen=True, kw_only=True):
+    """A Restore document that was carried out, by its ``digest``: it is not carried out again."""
+
+    name: str
+    digest: str
+    target: str
+    key: str
+    state: Literal["done", "failed", "interrupted"]
+    time: datetime
+    error: str = ""
+
+
 class OutcomeStatus(StatusModel, frozen=True, kw_only=True):
     """What one action did. ``target`` is ``service/type``, or empty where the action has none; ``seconds`` is wall-clock time."""
 
@@ -168,6 +192,7 @@ class OutcomeStatus(StatusModel, frozen=True, kw_only=True):
     failures: dict[str, str] = {}
     skipped: str = ""
     warnings: tuple[str, ...] = ()
+    hooks: tuple[HookStatus, ...] = ()
     size: int = 0
     seconds: float = 0.0
 
@@ -194,6 +219,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     notes: tuple[NoteStatus, ...] = ()
     last_run: Run | None = None
     former: tuple[Former, ...] = ()
+    restores: tuple[RestoreStatus, ...] = ()
 
     def condition(self, type_: ConditionType) -> Condition:
         """The condition of that type; every status has all three."""

@@ -26,6 +26,7 @@ from reconciler.plan.guard import withhold
 from reconciler.plan.notes import fleet_notes
 from reconciler.plan.orphans import orphan_wishes
 from reconciler.plan.recovery import recoveries
+from reconciler.plan.restores import restore_wishes
 from reconciler.plan.target import Wish, plan_target
 from reconciler.plan.view import View
 
@@ -54,10 +55,17 @@ def make(
     ]
     wishes += orphan_wishes(view, now) if only is None else []
     prunes, withheld = withhold(fleet, wishes)
-    notes = [*fleet_notes(view, now), *waiting, *(note for wish in wishes for note in wish.notes), *withheld]
+    restores, undone = restore_wishes(view, now) if only is None else ([], [])
+    notes = [
+        *fleet_notes(view, now),
+        *waiting,
+        *undone,
+        *(note for wish in wishes for note in wish.notes),
+        *withheld,
+    ]
     return Plan(
         now=now,
-        actions=(*recover, *_adoptions(seen), *_made(wishes), *prunes),
+        actions=(*recover, *_adoptions(seen), *_made(wishes), *restores, *prunes),
         notes=tuple(sorted(notes, key=lambda note: (note.topic, note.subject, note.message))),
         commit=fleet.commit,
     )

@@ -39,6 +39,7 @@ from reconciler.model.status import (
     TargetStatus,
 )
 from reconciler.report.conditions import condition, converged, healthy, ready, specs_invalid
+from reconciler.report.restores import hook_status, restores
 from reconciler.report.targets import Copies, Facts, outcome_state, target_status
 from reconciler.report.text import clean, public_url
 
@@ -83,6 +84,7 @@ def status(
         notes=notes,
         last_run=run or (previous.last_run if previous else None),
         former=_former(previous, destinations),
+        restores=restores(fleet, seen, outcomes, now, previous),
     )
 
 
@@ -227,6 +229,7 @@ def _outcome(outcome: Outcome) -> OutcomeStatus:
         failures={name: clean(why) for name, why in sorted(outcome.failures.items())},
         skipped=clean(outcome.skipped),
         warnings=tuple(map(clean, outcome.warnings)),
+        hooks=tuple(map(hook_status, outcome.hooks)),
         size=outcome.size,
         seconds=round(outcome.seconds, 3),
     )

@@ -77,11 +77,13 @@ def summary(status: Status, previous: Status | None) -> str:
 
 
 def _told(outcomes: Iterable[OutcomeStatus]) -> Iterable[str]:
-    """Each Create by its target, all else counted by destination."""
+    """Each Create and Restore by its target, all else counted by destination."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for outcome in outcomes:
         if outcome.action == "create":
             yield f"{outcome.target}: {_created(outcome)}"
+        elif outcome.action == "restore":
+            yield f"{outcome.target}: {'restored' if outcome.state == 'done' else 'restore failed'}"
         else:
             counts[(outcome.destinations[0], outcome.action, outcome.state)] += 1
     for (destination, action, state), number in counts.items():

@@ -19,6 +19,7 @@ def render(status: Status) -> str:
         section("Targets", _targets(status)),
         section("Destinations", _destinations(status)),
         section("3-2-1", [f"* **{escape(item.backup)}**: {escape(item.message)}" for item in status.rule321]),
+        section("Restores", _restores(status)),
         section("Orphans", _orphans(status)),
         section("Foreign files", _foreign(status)),
         section("To know", _notes(status)),
@@ -159,9 +160,17 @@ def _content(item: DestinationStatus) -> tuple[str, str]:
     return f"{item.copies}{leftovers}", size_text(item.size)
 
 
+def _restores(status: Status) -> Iterable[str]:
+    """The newest few Restore documents that were carried out."""
+    for item in reversed(status.restores[-10:]):
+        state = item.state if item.state == "done" else f"**{item.state}**"
+        why = f": {escape(item.error)}" if item.error else ""
+        yield f"* {escape(item.name)}: {item.target}, {state} {moment(item.time)}{why}"
+
+
 def _orphans(status: Status) -> Iterable[str]:
     if status.orphans:
-        yield "No spec names these any more. Their copies are kept.\n"
+        yield "No spec names these any more. Their copies are kept as long as the Policy says.\n"
     for item in status.orphans:
         where = ", ".join(map(escape, item.destinations))
         yield f"* {item.service}/{item.type}: {counted(item.copies, 'copy')} at {where}, {size_text(item.size)}"

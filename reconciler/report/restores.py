@@ -1,0 +1,62 @@
+"""What became of Restore documents: remembered, so that none is carried out twice. Pure; used by assemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from reconciler.model import Fleet, HookOutcome, Observation, Outcome, Restore
+from reconciler.model.status import HookStatus, RestoreStatus, Status
+from reconciler.report.text import clean
+
+MOST = 500
+"""How many are remembered; the oldest go first."""
+
+
+def restores(
+    fleet: Fleet, seen: Observation, outcomes: Sequence[Outcome], now: datetime, previous: Status | None
+) -> tuple[RestoreStatus, ...]:
+    """Those of before, those of this run, and those that only this machine remembers, oldest first."""
+    known = {item.digest: item for item in (previous.restores if previous else ())}
+    for outcome in outcomes:
+        if isinstance(outcome.action, Restore):
+            item = _of(fleet, outcome, outcome.action, now)
+            known[item.digest] = item
+    for order in fleet.restores:
+        state = seen.restores.get(order.digest, "")
+        if state in ("failed", "interrupted", "done") and order.digest not in known:
+            known[order.digest] = RestoreStatus(
+                name=order.name,
+                digest=order.digest,
+                target=str(order.target),
+                key="",
+                state="done" if state == "done" else "failed" if state == "failed" else "interrupted",
+                time=now,
+            )
+    return tuple(sorted(known.values(), key=lambda item: (item.time, item.digest)))[-MOST:]
+
+
+def _of(fleet: Fleet, outcome: Outcome, action: Restore, now: datetime) -> RestoreStatus:
+    digest = next((order.digest for order in fleet.restores if order.name == action.name), "")
+    return RestoreStatus(
+        name=action.name,
+        digest=digest,
+        target=str(action.target),
+        key=action.key,
+        state="done" if outcome.ok else "failed",
+        time=now,
+        error=clean(outcome.error),
+    )
+
+
+def hook_status(hook: HookOutcome) -> HookStatus:
+    """One hook."""
+    return HookStatus(
+        phase=hook.phase,
+        origin=clean(hook.origin),
+        where=clean(hook.where),
+        seconds=round(hook.seconds, 3),
+        error=clean(hook.error),
+        ignored=hook.ignored,
+        output=clean(hook.output),
+    )
