@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := git=git dockerd=docker.io docker=docker.io containerd=containerd runc=runc busybox-static sshd=openssh-server \
          ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux \
          mmdebstrap=mmdebstrap gpg=gnupg age=age
-BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar
+BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help setup parts lint format test bench campaign kills demo schemas docs requirements clean

@@ -1,4 +1,4 @@
-"""Backup and restore of a 1 GiB tree against tar + zstd, restic and borg; peak memory at 1 and 4 GiB; the plan of a large fleet.
+"""Backup and restore of a 1 GiB tree against tar + zstd, restic and borg, and encrypted; peak memory; the plan of a large fleet.
 
 usage: python -m benchmarks [FOLDER]   (scratch space, 12 GiB; default: build/bench)
 """
@@ -25,6 +25,8 @@ PASSWORDS = {
     "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
 }
 
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
 SPEC = """\
 apiVersion: reconciler/v1
 kind: Destination
@@ -37,7 +39,7 @@ metadata: {{name: bench}}
 spec:
   schedule: "@daily"
   destinations: [disk]
-  targets: [{{name: bench, kind: path, path: {tree}}}]
+  targets: [{{name: bench, kind: path, path: {tree}}}]{encryption}
 ---
 apiVersion: reconciler/v1
 kind: Policy
@@ -57,12 +59,13 @@ def specs(root: Path, tree: Path) -> Path:
     return root / "specs" / tree.name
 
 
-def first_time(root: Path, tree: Path) -> Path:
+def first_time(root: Path, tree: Path, encryption: str = "") -> Path:
     """The same, in a repository of its own that has never seen the destination; and an empty destination."""
     folder = specs(root, tree)
     clear(folder, root / "ours")
     folder.mkdir(parents=True)
-    (folder / "bench.yaml").write_text(SPEC.format(root=root, tree=tree))
+    block = f"\n  encryption: {encryption}" if encryption else ""
+    (folder / "bench.yaml").write_text(SPEC.format(root=root, tree=tree, encryption=block))
     subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
     return folder
 
@@ -147,6 +150,34 @@ def restores(root: Path, tree: Path, log: Path) -> dict[str, list[Run]]:
         clear(*out.values())
 
 
+def encrypted(root: Path, tree: Path, log: Path) -> dict[str, list[Run]]:
+    """First backups of the same tree, plain and in each way of encryption."""
+    home = root / "gpg"
+    clear(home)
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
+    run([*gpg, "--quick-generate-key", "bench@example.com", "future-default", "default", "never"], log)
+    run([*gpg, "--armor", "--output", str(root / "gpg/key.asc"), "--export", "bench@example.com"], log)
+    ways = {
+        "reconciler": "",
+        "… age, recipient": f"{{age: {{recipients: [{RECIPIENT}]}}}}",
+        "… age, passphrase": "{age: {passphrase: {fromEnv: BENCH_PASSPHRASE}}}",
+        "… gpg, recipient": f"{{gpg: {{recipients: [{root}/gpg/key.asc]}}}}",
+        "… gpg, passphrase": "{gpg: {passphrase: {fromEnv: BENCH_PASSPHRASE}}}",
+    }
+
+    def contest(name: str, way: str) -> Contest:
+        command = [*RECONCILER, "apply", str(specs(root, tree))]
+        return Contest(
+            name, lambda: first_time(root, tree, way), command, {"BENCH_PASSPHRASE": "bench"}, tree
+        )
+
+    try:
+        return compare([contest(name, way) for name, way in ways.items()], ROUNDS, log)
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
 def memory(root: Path, sizes: tuple[int, ...], log: Path) -> dict[int, Run]:
     """One backup of a tree of each size."""
     results = {}
@@ -158,13 +189,14 @@ def memory(root: Path, sizes: tuple[int, ...], log: Path) -> dict[int, Run]:
     return results
 
 
-def show(title: str, results: dict[str, list[Run]]) -> None:
-    """A table of medians; the ratio of our time to a peer's is taken round by round."""
+def show(title: str, results: dict[str, list[Run]], *, inverse: bool = False) -> None:
+    """A table of medians; the ratio of our time to a peer's, or the ``inverse``, is taken round by round."""
     ours = results["reconciler"]
-    print(f"\n{title:<26} {'seconds':>8} {'ours/this':>10} {'peak MiB':>9}")
+    print(f"\n{title:<26} {'seconds':>8} {'this/plain' if inverse else 'ours/this':>10} {'peak MiB':>9}")
     for name, runs in results.items():
         seconds = median(run.seconds for run in runs)
-        ratio = median(mine.seconds / theirs.seconds for mine, theirs in zip(ours, runs, strict=True))
+        pairs = zip(runs, ours, strict=True) if inverse else zip(ours, runs, strict=True)
+        ratio = median(one.seconds / other.seconds for one, other in pairs)
         memory = max(run.memory for run in runs) / (1 << 20)
         print(f"{name:<26} {seconds:>8.2f} {ratio:>10.2f} {memory:>9.0f}")
 
@@ -178,6 +210,7 @@ def main() -> None:
     print(f"1 GiB in {files} files; medians of {ROUNDS} rounds after one that warms up, contestants in turn")
     show("first backup", backups(root, tree, log))
     show("restore", restores(root, tree, log))
+    show("encrypted backup", encrypted(root, tree, log), inverse=True)
     print(f"\n{'peak memory of a backup':<26} {'seconds':>8} {'peak MiB':>9}")
     for size, result in memory(root, (GIB, 4 * GIB), log).items():
         print(f"{size // GIB} GiB {'':<20} {result.seconds:>8.2f} {result.memory / (1 << 20):>9.0f}")

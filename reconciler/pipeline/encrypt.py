@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
 
 from reconciler import recipients
 from reconciler.errors import CipherError
@@ -15,15 +15,21 @@ from reconciler.pipeline.keyid import key_id
 Resolve = Callable[[SecretRef], str]
 
 
-class Sealer(NamedTuple):
-    """Encrypts one artifact after the other. ``sealed`` goes into their manifests."""
+class Sealer:
+    """Encrypts one artifact after the other."""
 
-    sealed: Sealed
-    job: Callable[[], Job]
+    def __init__(self, sealed: Callable[[], Sealed], job: Callable[[], Job]) -> None:
+        self._sealed = sealed
+        self._job = job
+
+    @property
+    def sealed(self) -> Sealed:
+        """What their manifests say of the keys. It may have to be waited for."""
+        return self._sealed()
 
     def start(self) -> Filter:
         """A new child, that encrypts what it is given. Raises CipherError when it cannot be run."""
-        return Filter(self.job())
+        return Filter(self._job())
 
 
 def sealer(encryption: Encryption | None, resolve: Resolve) -> Sealer | None:
@@ -52,7 +58,7 @@ def _age(spec: AgeEncryption, resolve: Resolve) -> Sealer:
         secret = _passphrase(spec.passphrase, resolve)
         return Sealer(_named("age", spec.passphrase, secret), lambda: age.encrypt_with(secret))
     sealed = Sealed(scheme="age", recipients=tuple(recipients.name(text) for text in spec.recipients))
-    return Sealer(sealed, lambda: age.encrypt_to(spec.recipients))
+    return Sealer(lambda: sealed, lambda: age.encrypt_to(spec.recipients))
 
 
 def _gpg(spec: GpgEncryption, resolve: Resolve) -> Sealer:
@@ -61,11 +67,15 @@ def _gpg(spec: GpgEncryption, resolve: Resolve) -> Sealer:
         secret = _passphrase(spec.passphrase, resolve)
         return Sealer(_named("gpg", spec.passphrase, secret), lambda: gpg.encrypt_with(secret))
     sealed = Sealed(scheme="gpg", recipients=gpg.fingerprints(spec.recipients))
-    return Sealer(sealed, lambda: gpg.encrypt_to(spec.recipients))
+    return Sealer(lambda: sealed, lambda: gpg.encrypt_to(spec.recipients))
 
 
-def _named(scheme: str, reference: SecretRef, secret: str) -> Sealed:
-    return Sealed(scheme=scheme, key_id=key_id(secret), reference=reference.name)
+def _named(scheme: str, reference: SecretRef, secret: str) -> Callable[[], Sealed]:
+    """The name of a passphrase, which takes a moment to compute: beside the reading of the data."""
+    with_id = ThreadPoolExecutor(1, "key-id")
+    found = with_id.submit(key_id, secret)
+    with_id.shutdown(wait=False)
+    return lambda: Sealed(scheme=scheme, key_id=found.result(), reference=reference.name)
 
 
 def _passphrase(reference: SecretRef, resolve: Resolve) -> str:

@@ -292,9 +292,11 @@ def test_a_child_that_is_killed_fails_the_transfer(way: str, keys: KeyRing) -> N
                 os.kill(child, signal.SIGKILL)
             yield chunk
 
+    seal = made(way, keys)
+    assert seal.sealed.scheme in ("age", "gpg"), "it is waited for: what names a passphrase takes a moment"
     before = threading.active_count()
     with pytest.raises(CipherError, match=r"could not encrypt \(SIGKILL"):
-        run_until(made(way, keys), killing())
+        run_until(seal, killing())
     assert threading.active_count() == before
     assert children(os.getpid()) == []
 
