@@ -297,7 +297,7 @@ def test_a_child_that_is_killed_fails_the_transfer(way: str, keys: KeyRing) -> N
     before = threading.active_count()
     with pytest.raises(CipherError, match=r"could not encrypt \(SIGKILL"):
         run_until(seal, killing())
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert children(os.getpid()) == []
 
 
