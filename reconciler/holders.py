@@ -1,21 +1,40 @@
-"""Which containers hold what a target reads. Pure; shared by observe (which says it) and lifecycle (which stops them)."""
+"""Which containers hold what a target reads. Shared by observe (which says it) and lifecycle (which stops them)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from reconciler.model import Uses
-from reconciler.ports import Container, Mount
+from reconciler.ports import Container, Mount, Volume
 
 
-def holders(containers: Iterable[Container], uses: Uses) -> tuple[Container, ...]:
+def holders(
+    containers: Iterable[Container], uses: Uses, volumes: Iterable[Volume] = ()
+) -> tuple[Container, ...]:
     """The containers that could change what is read, by name.
 
-    They have a writable mount of a used volume, or of a path that contains a used one, lies in it, or is it.
+    They have a writable mount of a used volume, or of a path that contains a used one, lies in it, or is it. ``volumes``
+    are all of the Engine's: some are but a name for a folder.
     """
-    found = (item for item in containers if any(_touches(mount, uses) for mount in item.mounts))
+    wide = _widened(uses, volumes)
+    found = (item for item in containers if any(_touches(mount, wide) for mount in item.mounts))
     return tuple(sorted(found, key=lambda item: item.name))
+
+
+def _widened(uses: Uses, volumes: Iterable[Volume]) -> Uses:
+    """With the folders behind used volumes, and the volumes before used folders."""
+    names, paths = list(uses.volumes), list(uses.paths)
+    for volume in volumes:
+        device = volume.options.get("device", "")
+        if not device.startswith("/") or "bind" not in volume.options.get("o", "").split(","):
+            continue
+        if volume.name in uses.volumes:
+            paths.append(device)
+        elif any(_overlap(device, path) for path in uses.paths):
+            names.append(volume.name)
+    return Uses(tuple(names), tuple(paths), uses.container)
 
 
 def _touches(mount: Mount, uses: Uses) -> bool:
@@ -27,5 +46,6 @@ def _touches(mount: Mount, uses: Uses) -> bool:
 
 
 def _overlap(one: str, other: str) -> bool:
-    first, second = PurePosixPath(one), PurePosixPath(other)
+    """Whether one is the other or lies in it, links of this machine followed."""
+    first, second = PurePosixPath(os.path.realpath(one)), PurePosixPath(os.path.realpath(other))
     return first == second or first in second.parents or second in first.parents

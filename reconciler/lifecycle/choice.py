@@ -16,7 +16,7 @@ from reconciler.lifecycle.journalled import HeldContainer, HeldService, How, Rec
 from reconciler.lifecycle.order import awaited, waves
 from reconciler.lifecycle.waiting import HEALTHY_SECONDS, await_health
 from reconciler.model import LabelStop, Quiesce, Uses
-from reconciler.ports import Clock, Container, Engine
+from reconciler.ports import Clock, Container, Engine, Volume
 
 
 class Asked(NamedTuple):
@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 def choose(asked: Asked, engine: Engine, clock: Clock) -> Choice:
     """What runs now and is asked for. Raises Refused where something of it cannot be held, EngineError."""
     present = engine.containers()
-    meant = _meant(asked, present)
+    meant = _meant(asked, present, engine.volumes())
     named = (item for stop in asked.stops for item in _named(present, stop.container) if not stop.restart)
     stay = {item.id for item in named}
     own = tuple(
@@ -63,18 +63,19 @@ def choose(asked: Asked, engine: Engine, clock: Clock) -> Choice:
 
 def running(asked: Asked, engine: Engine) -> tuple[Container, ...]:
     """What is asked for and runs now: nothing, while all of it is held. Raises EngineError."""
-    present = engine.containers()
-    meant = _meant(asked, present, insist=False)
+    meant = _meant(asked, engine.containers(), engine.volumes(), insist=False)
     return tuple(item for item in meant if _runs(item) and not _own(item))
 
 
-def _meant(asked: Asked, present: Iterable[Container], *, insist: bool = True) -> tuple[Container, ...]:
+def _meant(
+    asked: Asked, present: Iterable[Container], volumes: Iterable[Volume], *, insist: bool = True
+) -> tuple[Container, ...]:
     """The containers that are asked for, whether they run or not, each once."""
     quiesce = asked.quiesce if asked.quiesce and asked.quiesce.mode != "none" else None
     names = [*(quiesce.containers if quiesce else ()), *(stop.container for stop in asked.stops)]
     found = [item for name in names for item in _named(present, name, insist=insist)]
     if quiesce and not quiesce.containers:
-        found += holders(present, asked.uses)
+        found += holders(present, asked.uses, volumes)
     return tuple({item.id: item for item in found}.values())
 
 

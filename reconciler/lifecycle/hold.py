@@ -143,7 +143,7 @@ class Hold:
                 self._entry.let_go()
 
     def settle(self) -> None:
-        """Wait until what came back is healthy, where it has a health check; a warning for each that is not well."""
+        """Wait until what came back is healthy, where it has a health check: a warning if not, trouble if it ended."""
         if self._entry is None or self.trouble:
             return
         for item in self._record.containers:
@@ -151,8 +151,14 @@ class Hold:
                 found = await_health(item.id, self._engine, self._world.clock) if item.restart else None
             except EngineError:
                 return
-            if found is not None and (ill := _ill(found)):
-                self.warnings += (f"container {item.name} was started again, and {ill}",)
+            if found is None:
+                continue
+            if not found.is_up:
+                told = f"container {item.name} was started again, and is {found.state} now: see docker logs {item.name}"
+                self.trouble = "; ".join(filter(None, (self.trouble, told)))
+            elif found.health not in ("", "healthy"):
+                told = f"container {item.name} was started again, and its health check says {found.health}"
+                self.warnings += (told,)
 
     def _expire(self) -> None:
         self._expired = True
@@ -201,9 +207,3 @@ def _tasks(engine: Engine, service: str) -> int:
     here = sum(item.service == service and item.is_up for item in engine.containers())
     found = engine.service(service)
     return max(here, found.running if found else 0)
-
-
-def _ill(container: Container) -> str:
-    if not container.is_up:
-        return f"is {container.state} now; docker logs {container.name} may say why"
-    return "" if container.health in ("", "healthy") else f"its health check says {container.health}"

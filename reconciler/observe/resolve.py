@@ -216,7 +216,11 @@ class _Resolving:
         if quiesce and quiesce.containers:
             stopped += quiesce.containers
         elif quiesce:
-            stopped += [item.name for item in holders(self._present, target.uses) if item.is_up]
+            stopped += [
+                item.name
+                for item in holders(self._present, target.uses, self._volumes.values())
+                if item.is_up
+            ]
         mode = quiesce.mode if quiesce else "stop"
         if stopped:
             self._holds[target.id] = tuple(f"{mode} {name}" for name in dict.fromkeys(stopped))
