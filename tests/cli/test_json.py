@@ -11,6 +11,7 @@ import pytest
 from tests.cli.place import NEXT_DAY, Place
 
 PAGE = (Path(__file__).parents[2] / "docs/json.md").read_text()
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 MAPS = {"failures", "facts", "unknown"}
 """Objects whose names are data."""
 
@@ -84,6 +85,10 @@ def test_apply(troubled: Place) -> None:
 
 def test_list(troubled: Place) -> None:
     found = set(fields(troubled.run("list", "--output", "json").json))
+    specs = (troubled.root / "backup.d/shop.yaml").read_text()
+    troubled.write("backup.d/shop.yaml", f"{specs}  encryption: {{age: {{recipients: [{RECIPIENT}]}}}}\n")
+    troubled.run("apply")
+    found |= set(fields(troubled.run("list", "--output", "json").json))
     (troubled.root / "copies/local").rename(troubled.root / "unplugged")
     found |= set(fields(troubled.run("list", "--output", "json").json))
     assert found == set(documented("list"))
