@@ -16,6 +16,7 @@ from reconciler import spec
 from reconciler.cli import cli
 from tests.cli.place import PROGRAM, Place
 from tests.parts.engine import EngineHost
+from tests.parts.keys import KeyRing
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("tests/plan/*.md")])
@@ -157,6 +158,22 @@ def test_the_restores(tmp_path: Path, engine_host: EngineHost, engine_with_data:
     assert "grafana_config_2026-01-20T030000Z_daily.tar.zst: OK" in outputs
     assert "Loaded image: myapp:v1.2.3" in outputs
     assert (tmp_path / "shop.sql").read_text() == "select 1;\n"
+
+
+def test_the_page_of_encryption(tmp_path: Path, keys: KeyRing) -> None:
+    """With the real age, which ``keys`` insists on."""
+    _, made, restored, refused, _ = run_all(REPOSITORY / "docs/encryption.md", tmp_path)
+    first, second = (
+        subprocess.run(
+            ["age-keygen", "-y", tmp_path / name], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("backup.key", "paper.key")
+    )
+    assert f"{first[:12]}…" in made
+    assert "restored notes/files" in restored
+    assert f"needs {first.strip()} or {second.strip()}; at hand: age1" in refused
+    for folder in ("restored", "by-hand"):
+        same(tmp_path / "notes", tmp_path / folder)
 
 
 def same(one: Path, other: Path) -> None:
