@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Corrupt, ReconcilerError, Refused, SourceError
-from reconciler.pipeline import extract
+from reconciler.pipeline import swap
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
 from tests.parts.process import need_root
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_old_data(tmp_path: Path) -> None:
 def test_what_a_killed_restore_left_is_removed_by_the_next(old: Path, fresh: bytes, tmp_path: Path) -> None:
     sink = TreeSink(old)
     sink.receive(pieces(fresh))
-    sink._unlock()  # the process dies here
+    sink._swap.unlock()  # the process dies here
     assert len(list(tmp_path.iterdir())) == 3
     restore(fresh, old, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
@@ -218,7 +218,7 @@ class TestWithoutExchange:
 
     @pytest.fixture(autouse=True)
     def _no_exchange(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(extract, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
 
     def test_a_tree_replaces_an_older_one(self, old: Path, fresh: bytes, tmp_path: Path) -> None:
         restore(fresh, old, overwrite=True)
@@ -228,7 +228,7 @@ class TestWithoutExchange:
     def test_a_failure_between_the_steps_puts_the_old_data_back(self, old: Path, fresh: bytes) -> None:
         before, sink = snapshot(old), TreeSink(old)
         sink.receive(pieces(fresh))
-        subprocess.run(["rm", "-r", sink._staging], check=True)
+        subprocess.run(["rm", "-r", sink._swap.staging], check=True)
         with pytest.raises(ReconcilerError, match="could not be put in place"):
             sink.commit()
         assert snapshot(old) == before
@@ -236,7 +236,7 @@ class TestWithoutExchange:
     def test_a_kill_between_the_steps_is_undone_by_the_next_check(self, old: Path, fresh: bytes) -> None:
         before, sink = snapshot(old), TreeSink(old)
         sink.receive(pieces(fresh))
-        old.rename(sink._old)  # and the process dies here
+        old.rename(sink._swap.old)  # and the process dies here
         with pytest.raises(Refused):
             TreeSink(old).check(False)
         assert snapshot(old) == before
@@ -246,15 +246,15 @@ class TestWithoutExchange:
     ) -> None:
         before, sink = snapshot(old), TreeSink(old)
         sink.receive(pieces(fresh))
-        old.rename(sink._old)
-        sink._unlock()  # the process dies here, and the application makes its folder anew
+        old.rename(sink._swap.old)
+        sink._swap.unlock()  # the process dies here, and the application makes its folder anew
         old.mkdir()
         again = TreeSink(old)
         again.check(False)
         with pytest.raises(ReconcilerError):
             again.receive(pieces(fresh[:1500]))
         again.abort()
-        assert snapshot(sink._old) == before
+        assert snapshot(sink._swap.old) == before
         restore(fresh, old)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "place"]
 
