@@ -22,7 +22,8 @@ from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
 from reconciler.model import Fleet, Listing, Note, Observation, Outcome, Plan, Restore, Sealed, TargetId
 from reconciler.model.status import Status
-from reconciler.ports import Progress, Repository, World
+from reconciler.ports import Progress, World
+from reconciler.repository import Repository
 from reconciler.restore.documents import carry_out, remembered
 from reconciler.spec import Problem
 

@@ -11,7 +11,8 @@ import re
 from datetime import date, datetime
 from functools import lru_cache
 
-from reconciler.model.fleet import TIERS, Codec, Target, TargetId, Tier
+from reconciler.model.base import TargetId
+from reconciler.model.fleet import TIERS, Codec, Target, Tier
 from reconciler.model.hooks import Encryption
 from reconciler.model.observed import Artifact, from_stamp, to_stamp
 

@@ -13,7 +13,8 @@ from typing import Protocol, Self
 
 import msgspec
 
-from reconciler.model import Action, Destination, Hook, Outcome, Probe, SourceReport, TargetId, Uses
+from reconciler.journal import Journal
+from reconciler.model import Action, Destination, Outcome, Probe, SourceReport, TargetId, Uses
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -280,28 +281,6 @@ class Engine(Protocol):
         """End connections. Safe twice."""
 
 
-# --- git -------------------------------------------------------------------------------------------------------------
-
-
-class Repository(Protocol):
-    """The git repository that holds the specs. Raises GitError."""
-
-    def head(self) -> str | None:
-        """The commit that is checked out; None before the first one."""
-
-    def changed(self, path: Path) -> bool:
-        """Whether anything at ``path`` differs from the commit that is checked out."""
-
-    def read(self, branch: str, name: str) -> bytes | None:
-        """A file at the root of a branch; None when the branch or the file is not there."""
-
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
-        """Commit ``files`` as the whole tree of ``branch`` (an orphan at first), touching neither index nor work tree.
-
-        Returns the new commit, or None when the tree is already so. Refuses the branch that is checked out.
-        """
-
-
 # --- plug-ins --------------------------------------------------------------------------------------------------------
 
 
@@ -390,29 +369,6 @@ class DestinationKind(Protocol):
         """Open it; secrets are resolved here. Raises Unreachable, SecretError. Connecting may wait until first use."""
 
 
-class HookCall(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hook gets: its environment, the seconds it may take, and where its lines of output go.
-
-    ``container`` is the target's own, for an exec that names none.
-    """
-
-    environment: Mapping[str, str]
-    timeout: float
-    said: Callable[[str], None]
-    host: Host
-    container: str = ""
-
-
-class HookKind(Protocol):
-    """What a module in ``hooks/`` offers; its name is the key in YAML."""
-
-    def run(self, hook: Hook, call: HookCall) -> None:
-        """Do it, within the timeout. Raises ReconcilerError, saying what failed and how."""
-
-    def where(self, hook: Hook, container: str) -> str:
-        """The container in which it runs, ``container`` being the target's; empty for none."""
-
-
 # --- the world -------------------------------------------------------------------------------------------------------
 
 
@@ -428,35 +384,6 @@ class World(msgspec.Struct, frozen=True):
     store: Callable[[Destination], Store]
     node: str
     journal: Journal
-
-
-class Entry(Protocol):
-    """One record in the journal, held by this process until it is cleared; a process that dies lets go of it."""
-
-    def write(self, content: bytes) -> None:
-        """Replace the content, atomically and durably (synced). Raises ReconcilerError."""
-
-    def clear(self) -> None:
-        """Remove the record, durably. Raises ReconcilerError."""
-
-    def let_go(self) -> None:
-        """Leave the record to whoever comes next. Safe after ``clear``."""
-
-
-class Journal(Protocol):
-    """Local records of what is stopped, paused or half restored: written and synced before anything is touched."""
-
-    def begin(self, content: bytes) -> Entry:
-        """A new record with that content. Raises ReconcilerError."""
-
-    def abandoned(self) -> Iterator[tuple[bytes, Entry]]:
-        """The records whose process has died, each held by this process from now on, oldest first."""
-
-    def recall(self, name: str) -> bytes | None:
-        """A lasting note that ``remember`` wrote; None without one."""
-
-    def remember(self, name: str, content: bytes) -> None:
-        """Keep a lasting note, durably: that a Restore document was begun or is done. Raises ReconcilerError."""
 
 
 class Progress(Protocol):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reconciler.errors import ReconcilerError
-from reconciler.ports import Repository
+from reconciler.repository import Repository
 
 BRANCH = "backup-status"
 """The branch that holds the status and nothing else."""

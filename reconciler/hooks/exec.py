@@ -6,8 +6,9 @@ import shlex
 
 from reconciler.adapters.secrets import resolve
 from reconciler.errors import ReconcilerError
+from reconciler.hooks import HookCall
 from reconciler.model import ExecHook, Hook, SecretRef
-from reconciler.ports import Execution, HookCall
+from reconciler.ports import Execution
 
 
 def where(hook: Hook, container: str) -> str:

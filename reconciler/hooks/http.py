@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from reconciler.adapters.secrets import redact, resolve
 from reconciler.errors import ReconcilerError
+from reconciler.hooks import HookCall
 from reconciler.model import Hook, HttpHook, SecretRef
-from reconciler.ports import HookCall
 
 _HEARD = 4096  # bytes of an answer that are looked at
 _WAIT = 1.0  # seconds before the second try; doubled each time

@@ -14,9 +14,9 @@ from pathlib import Path
 from reconciler.adapters import marked
 from reconciler.adapters.secrets import guard
 from reconciler.errors import ReconcilerError
+from reconciler.hooks import HookCall
 from reconciler.model import Hook, ScriptFile
 from reconciler.pipeline.process import how_it_ended
-from reconciler.ports import HookCall
 from reconciler.tail import Lines
 
 

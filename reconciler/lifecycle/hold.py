@@ -11,12 +11,13 @@ from contextlib import contextmanager
 
 from reconciler.durations import seconds, words
 from reconciler.errors import EngineError, ReconcilerError, SourceError
+from reconciler.journal import Entry
 from reconciler.lifecycle.back import bring_back
 from reconciler.lifecycle.choice import Asked, Choice, choose, running
 from reconciler.lifecycle.journalled import HeldContainer, encode
 from reconciler.lifecycle.waiting import HEALTHY_SECONDS, await_health, side_by_side, wait_until
 from reconciler.model import LabelStop, Quiesce, Uses
-from reconciler.ports import Container, Engine, Entry, World
+from reconciler.ports import Container, Engine, World
 
 STOP = Quiesce(mode="stop")
 """How a restore holds what uses the place that it replaces."""

@@ -15,10 +15,11 @@ from reconciler import registry
 from reconciler.adapters.secrets import redact
 from reconciler.durations import seconds
 from reconciler.errors import ReconcilerError
+from reconciler.hooks import HookCall, HookKind
 from reconciler.lifecycle.environment import Facts, environment
 from reconciler.lifecycle.waiting import wait_until
 from reconciler.model import Fleet, HookOutcome, Phase, Placed, TargetId
-from reconciler.ports import HookCall, HookKind, Progress, World
+from reconciler.ports import Progress, World
 from reconciler.tail import Tail
 
 _BACKUP: tuple[Phase, ...] = (

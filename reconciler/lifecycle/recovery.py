@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.errors import ReconcilerError
+from reconciler.journal import Journal
 from reconciler.lifecycle.back import bring_back
 from reconciler.lifecycle.journalled import Record, decode
 from reconciler.pipeline import extract, mounted
-from reconciler.ports import Journal, Traces, World
+from reconciler.ports import Traces, World
 
 
 class Recovered(NamedTuple):

@@ -14,7 +14,7 @@ from reconciler.model.actions import (
     Restore,
     Severity,
 )
-from reconciler.model.base import FromEnv, FromFile, OptionValue, Secret, SecretRef
+from reconciler.model.base import FromEnv, FromFile, OptionValue, Secret, SecretRef, TargetId
 from reconciler.model.fleet import (
     TIERS,
     Backup,
@@ -27,12 +27,9 @@ from reconciler.model.fleet import (
     LabelKind,
     Live,
     Policy,
-    RestoreOrder,
-    RestoreTo,
     Retention,
     Rule321,
     Target,
-    TargetId,
     Tier,
     Uses,
 )
@@ -60,6 +57,7 @@ from reconciler.model.observed import (
     Sealed,
     SourceReport,
 )
+from reconciler.model.restores import RestoreOrder, RestoreTo
 
 __all__ = [
     "TIERS",

@@ -7,6 +7,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+Name = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9][a-z0-9.-]{0,62}$",
+        description="Lower-case letters, digits, dots and hyphens; at most 63 characters.",
+    ),
+]
+
 
 class SpecModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Base of everything that appears in YAML: camelCase keys, unknown keys rejected."""
@@ -59,3 +67,13 @@ class SecretRef(SpecModel, frozen=True, kw_only=True):
     def name(self) -> str:
         """The variable or file that it names, for messages."""
         return self.from_env or self.from_file or ""
+
+
+class TargetId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Identity of a target: its service and type. Never a host name or a path."""
+
+    service: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.type}"

@@ -5,13 +5,12 @@ Built by ``spec`` alone; the annotations are the one source of the JSON Schemas 
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from reconciler.model.base import OptionValue, SpecModel
+from reconciler.model.base import Name, OptionValue, SpecModel, TargetId
 from reconciler.model.hooks import (
     Duration,
     Encryption,
@@ -23,6 +22,7 @@ from reconciler.model.hooks import (
     Quiesced,
     quiesce_of,
 )
+from reconciler.model.restores import RestoreOrder
 
 Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
 TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
@@ -31,13 +31,6 @@ TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
 Codec = Literal["zstd", "gzip", "none"]
 Rule321 = Literal["require", "warn", "off"]
 
-Name = Annotated[
-    str,
-    Meta(
-        pattern="^[a-z0-9][a-z0-9.-]{0,62}$",
-        description="Lower-case letters, digits, dots and hyphens; at most 63 characters.",
-    ),
-]
 Count = Annotated[int, Meta(ge=0, le=10_000)]
 
 
@@ -105,16 +98,6 @@ class Compression(SpecModel, frozen=True, kw_only=True):
             examples=[3],
         ),
     ] = None
-
-
-class TargetId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """Identity of a target: its service and type. Never a host name or a path."""
-
-    service: str
-    type: str
-
-    def __str__(self) -> str:
-        return f"{self.service}/{self.type}"
 
 
 class Uses(msgspec.Struct, frozen=True):
@@ -279,68 +262,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     deletions: Deletions = Deletions()
     orphans: OrphanAge | None = None
     hooks: tuple[Hook, ...] = ()
-    where: str = ""
-
-
-class RestoreTarget(SpecModel, frozen=True, kw_only=True):
-    """What is restored."""
-
-    service: Annotated[
-        Name, Meta(title="Service", description="Service of the target.", examples=["grafana"])
-    ]
-    type: Annotated[Name, Meta(title="Type", description="Type of the target.", examples=["data"])]
-
-    @property
-    def id(self) -> TargetId:
-        """Service and type."""
-        return TargetId(self.service, self.type)
-
-
-class RestoreTo(SpecModel, frozen=True, kw_only=True):
-    """Where a restore goes, when not to where the data came from. One of the three."""
-
-    volume: Annotated[
-        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None,
-        Meta(
-            title="Volume",
-            description="Name of a volume; a missing one is made.",
-            examples=["grafana_data_restored"],
-        ),
-    ] = None
-    path: Annotated[
-        Annotated[str, Meta(pattern=r"^[^\x00]+$")] | None,
-        Meta(
-            title="Path",
-            description="A folder; a relative path starts at the folder of the file that names it.",
-            examples=["/srv/look"],
-        ),
-    ] = None
-    container: Annotated[
-        Annotated[str, Meta(pattern="^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None,
-        Meta(
-            title="Container",
-            description="A container whose restore command is fed.",
-            examples=["shop-db-new"],
-        ),
-    ] = None
-
-    def __str__(self) -> str:
-        """As ``restore --to`` takes it."""
-        if self.volume:
-            return f"volume:{self.volume}"
-        return f"path:{self.path}" if self.path else f"container:{self.container}"
-
-
-class RestoreOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A restore as a commit: done once. ``digest`` tells a changed document from the one that was done; ``at`` is UTC."""
-
-    name: str
-    target: TargetId
-    digest: str
-    at: datetime | None = None
-    source: str = ""
-    to: RestoreTo | None = None
-    overwrite: bool = False
     where: str = ""
 
 

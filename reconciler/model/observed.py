@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from reconciler.model.fleet import TargetId, Tier
+from reconciler.model.base import TargetId
+from reconciler.model.fleet import Tier
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 

@@ -26,9 +26,10 @@ from reconciler.model import (
     Rule321,
     Target,
 )
-from reconciler.model.base import SpecModel
-from reconciler.model.fleet import Name, OrphanAge, RestoreTarget
+from reconciler.model.base import Name, SpecModel
+from reconciler.model.fleet import OrphanAge
 from reconciler.model.hooks import Hooks, Quiesced
+from reconciler.model.restores import RestoreTarget
 
 API_VERSION = "reconciler/v1"
 

@@ -22,15 +22,17 @@ from reconciler.ports import (
     Clock,
     Container,
     Engine,
+    Execution,
     Image,
     Reader,
-    Repository,
+    Service,
     Source,
     Store,
     Stored,
     Volume,
     Writer,
 )
+from reconciler.repository import Repository
 
 T = TypeVar("T")
 Kind = Literal["error", "unreachable", "full", "interrupt", "kill"]
@@ -337,6 +339,30 @@ class FaultyEngine:
 
     def containers(self) -> tuple[Container, ...]:
         return self._call("containers", "", self._inner.containers)
+
+    def container(self, name: str) -> Container | None:
+        return self._call("container", name, lambda: self._inner.container(name))
+
+    def stop(self, container: str, timeout: float | None) -> None:
+        self._call("stop", container, lambda: self._inner.stop(container, timeout))
+
+    def start(self, container: str) -> None:
+        self._call("start", container, lambda: self._inner.start(container))
+
+    def pause(self, container: str) -> None:
+        self._call("pause", container, lambda: self._inner.pause(container))
+
+    def unpause(self, container: str) -> None:
+        self._call("unpause", container, lambda: self._inner.unpause(container))
+
+    def service(self, name: str) -> Service | None:
+        return self._call("service", name, lambda: self._inner.service(name))
+
+    def scale(self, service: str, replicas: int) -> None:
+        self._call("scale", service, lambda: self._inner.scale(service, replicas))
+
+    def execute(self, container: str, command: tuple[str, ...], how: Execution) -> int:
+        return self._call("execute", container, lambda: self._inner.execute(container, command, how))
 
     def read_volume(self, name: str) -> Source:
         return self._source("read_volume", name, lambda: self._inner.read_volume(name))

@@ -16,7 +16,8 @@ from reconciler.adapters.ledger import BranchLedger, FolderLedger, Ledger
 from reconciler.loop import Applied, Session, _last_status
 from reconciler.model import Plan
 from reconciler.pipeline.extract import TreeSink
-from reconciler.ports import Engine, Host, Repository, Volume
+from reconciler.ports import Engine, Host, Volume
+from reconciler.repository import Repository
 from reconciler.restore import choose, restore
 from reconciler.targets.image import ImageTarget
 from reconciler.targets.path import PathTarget

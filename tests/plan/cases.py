@@ -32,6 +32,8 @@ from reconciler.model import (
     Quiesce,
     Recover,
     Replicate,
+    Restore,
+    RestoreOrder,
     Retention,
     Rule321,
     Target,
@@ -60,6 +62,9 @@ _TOP = {
     "forced",
     "observed",
     "targets",
+    "restores",
+    "restored",
+    "forgetful",
     "expect",
 }
 
@@ -105,6 +110,8 @@ def read(path: Path) -> Case:
             listings={name: _listing(name, lines, images) for name, lines in raw.get("observed", {}).items()},
             probes={_id(name): _probe(text) for name, text in raw.get("targets", {}).items()},
             node=HERE,
+            restores=dict.fromkeys(raw.get("restored", []), "done"),
+            forgetful=raw.get("forgetful", False),
         ),
         now=_time(raw["now"]),
         only=tuple(map(_id, raw["only"])) if "only" in raw else None,
@@ -140,7 +147,20 @@ def _fleet(raw: dict[str, Any]) -> Fleet:
     return Fleet(
         destinations=destinations,
         backups=tuple(_backup(name, fields or {}, everywhere) for name, fields in backups.items()),
+        restores=tuple(_restore(name, fields) for name, fields in raw.get("restores", {}).items()),
         policy=_policy(raw.get("policy", {"rule321": "off"})),
+    )
+
+
+def _restore(name: str, fields: dict[str, Any]) -> RestoreOrder:
+    """Its name stands for its digest, too."""
+    return RestoreOrder(
+        name=name,
+        digest=name,
+        target=_id(fields["target"]),
+        at=_time(fields["at"]) if "at" in fields else None,
+        source=fields.get("from", ""),
+        overwrite=fields.get("overwrite", False),
     )
 
 
@@ -307,6 +327,10 @@ class Words:
                 return f"recover {self.names[action.key] if whole else action.keys} at {action.destination}"
             case Adopt():
                 return f"adopt {action.destination}"
+            case Restore():
+                known = self._known(action.key, action.target)
+                place = action.to or "where it came from"
+                return f"restore {known} from {', '.join(action.sources)} to {place}"
 
     def _new(self, action: Create) -> str:
         expected = artifact(action.target, action.tier, self.now, image=action.target in self.images)

@@ -21,6 +21,7 @@ from reconciler.model import (
     Prune,
     Recover,
     Replicate,
+    Restore,
     TargetId,
 )
 from reconciler.retention import retention_at, verdicts
@@ -57,6 +58,8 @@ def touched(action: Action) -> set[str]:
             return {action.destination, *action.sources}
         case Adopt() | Recover() | Prune():
             return {action.destination}
+        case Restore():
+            return set(action.sources)
 
 
 @bounded

@@ -13,6 +13,7 @@ from reconciler.naming import manifest_key
 from reconciler.observe import destinations
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
+from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import Sink
 from reconciler.restore import Restored, choose, read_manifest, restore
 from reconciler.restore.sinks import FileSink, StdoutSink
@@ -178,7 +179,7 @@ def test_a_destination_that_fails_on_the_way_is_passed_over(source: Path, old: P
     assert differences(snapshot(source), snapshot(old)) == []
 
 
-class Full:
+class Full(PlainSink):
     """A staged sink whose disk is full: not the fault of any copy."""
 
     staged = True
