@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.place import NEXT_DAY, Place
-from tests.descent import children
+from tests.cli.place import NEXT_DAY, PROGRAM, Place
+from tests.descent import children, descendants, is_dead
 from tests.parts.keys import KeyRing, on_terminal
+from tests.parts.process import until
 from tests.trees import differences, snapshot
 
 PASSPHRASE = "base64:kJ3Zp0l5Q0R3b2V0aGlzaXNhMzJieXRla2V5IQAAAAA="
@@ -319,3 +320,39 @@ def test_to_stdout_only_what_was_decrypted_to_its_end(sealed: Place, keys: KeyRi
     assert ran.code == 0
     assert "[shop]" in ran.out
     assert sealed.process("restore", "shop/config", "--to", "-").out == ""
+
+
+@pytest.mark.parametrize("way", ["age", "gpg-passphrase"])
+def test_no_child_outlives_a_killed_apply(place: Place, way: str, keys: KeyRing) -> None:
+    """In the middle of an endless source; the next run clears what lies at the destinations."""
+    place.env = {"BACKUP_ENCRYPTION_KEY": PASSPHRASE}
+    endless = "\n    - {name: endless, kind: command, backup: cat /dev/urandom}"
+    specs = place.write(
+        "backup.d/shop.yaml", (place.root / "backup.d/shop.yaml").read_text().rstrip() + endless
+    )
+    encrypt(place, block(way, keys))
+    command = [PROGRAM, "apply", "--only", "endless"]
+    with open(os.devnull, "wb") as nowhere:
+        process = subprocess.Popen(
+            command, cwd=place.root, env=place.environment(), stdout=nowhere, stderr=nowhere
+        )
+    until(lambda: any(file.stat().st_size for file in parts_of(place)), "something is written")
+    running = descendants(process.pid)
+    assert len(running) >= 2, "the source, and what encrypts"
+    process.kill()
+    process.wait()
+    until(lambda: all(map(is_dead, running)), "the children end")
+    specs.write_text(specs.read_text().replace("cat /dev/urandom", "echo the end"))
+    assert place.run("apply").code == 0
+    assert [path.suffix for path in parts_of(place) if path.suffix not in (".json", ".age", ".gpg")] == []
+    assert len(parts_of(place)) == 4, "two copies with their manifests"
+    assert list(Path("/dev/shm").glob("reconciler-gpg-*")) == []
+
+
+def parts_of(place: Place) -> list[Path]:
+    """What lies at the destinations of that target, records of writing left out."""
+    return [
+        path
+        for path in (place.root / "copies").rglob("*endless*")
+        if path.is_file() and ".intents" not in path.parts
+    ]

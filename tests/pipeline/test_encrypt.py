@@ -25,6 +25,7 @@ from reconciler.model import (
     SecretRef,
 )
 from reconciler.pipeline import age_passphrase
+from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.compress import compressor
 from reconciler.pipeline.decrypt import NO_KEYS, Key, Keys, decrypted, opener
 from reconciler.pipeline.encrypt import Sealer, sealer
@@ -393,6 +394,18 @@ def test_no_secret_and_no_plain_text_is_seen_anywhere(
     run_until(seal, watched())
     assert looked
     assert [text for text in looked if SECRET.encode() in text or CANARY in text] == []
+
+
+def test_tar_gets_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_PASSPHRASE", SECRET)
+    (tmp_path / "file").write_bytes(PLAIN * 20)
+    reading = TreeSource(tmp_path)
+    assert next(reading.chunks())
+    (tar,) = children(os.getpid())
+    seen = Path(f"/proc/{tar}/environ").read_bytes()
+    reading.close()
+    assert b"PATH=" in seen
+    assert b"BACKUP_PASSPHRASE" not in seen
 
 
 def watch(folder: Path) -> Iterator[bytes]:
