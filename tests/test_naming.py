@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import TIERS, Artifact, Codec, Target, TargetId, Tier
+from reconciler.model import (
+    TIERS,
+    AgeEncryption,
+    Artifact,
+    Codec,
+    Encryption,
+    GpgEncryption,
+    Target,
+    TargetId,
+    Tier,
+)
 from reconciler.naming import (
     INTENT_FOLDER,
     MARKER,
     PART,
     artifact_key,
     intent_key,
+    is_encrypted,
     manifest_key,
     parse,
     parse_intent,
@@ -21,6 +32,7 @@ from reconciler.naming import (
 
 KEY = "daily/grafana_data_2026-01-20T030000Z_daily.tar.zst"
 CODECS: tuple[Codec, ...] = ("zstd", "gzip", "none")
+ENCRYPTIONS = (None, Encryption(age=AgeEncryption()), Encryption(gpg=GpgEncryption()))
 quick = settings(max_examples=200, deadline=None, derandomize=True)
 
 words = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=1).flatmap(
@@ -58,14 +70,22 @@ things = st.builds(
 
 
 @quick
-@given(things, times, st.integers(-14 * 60, 14 * 60), st.sampled_from(TIERS), st.sampled_from(CODECS))
+@given(
+    things,
+    times,
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from(TIERS),
+    st.sampled_from(CODECS),
+    st.sampled_from(ENCRYPTIONS),
+)
 def test_what_is_made_is_read_back(
-    thing: Thing, utc: datetime, offset: int, tier: Tier, codec: Codec
+    thing: Thing, utc: datetime, offset: int, tier: Tier, codec: Codec, encryption: Encryption | None
 ) -> None:
     moment = utc.replace(tzinfo=UTC)
     elsewhere = moment.astimezone(timezone(timedelta(minutes=offset)))
-    key = artifact_key(thing, elsewhere, tier, codec)
+    key = artifact_key(thing, elsewhere, tier, codec, encryption)
     found = parse(key)
+    assert is_encrypted(key) == (encryption is not None)
     assert found == Artifact(key, thing.id, f"{moment:%Y-%m-%dT%H%M%SZ}", tier)
     assert found.time == moment
     assert parse(manifest_key(key)) is None

@@ -40,6 +40,20 @@ def test_an_artifact_without_a_manifest_is_a_leftover_and_never_a_copy() -> None
     assert found.leftovers[0].target == SHOP
 
 
+@pytest.mark.parametrize("extension", [".age", ".gpg"])
+def test_an_encrypted_artifact_without_a_manifest_is_a_leftover_too(extension: str) -> None:
+    (left,) = listing({KEY + extension: b"12345"}).leftovers
+    assert left.keys == (KEY + extension,)
+
+
+@pytest.mark.parametrize("extension", [".age", ".gpg", ".asc", ".sha256"])
+def test_what_people_put_beside_an_artifact_is_not_ours_to_sweep(extension: str) -> None:
+    """Such as a copy that they encrypted by hand, also when they have removed the artifact itself."""
+    for content in ({KEY: b"1", manifest_key(KEY): b"2"}, {manifest_key(KEY): b"2"}):
+        found = listing({**content, KEY + extension: b"3"})
+        assert (found.leftovers, found.foreign) == ((), (KEY + extension,))
+
+
 def test_a_manifest_without_data_is_a_broken_copy() -> None:
     (copy,) = listing({manifest_key(KEY): b"123"}).copies
     assert copy.broken == "its data is missing"
