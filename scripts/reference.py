@@ -21,19 +21,33 @@ SECTIONS = {
     "SftpOptions": "Options of sftp://",
     "WebdavOptions": "Options of webdav://",
     "BackupSpec": "Backup",
+    "Discover": "Discover",
+    "Quiesce": "Quiesce",
+    "Hook": "Hook",
+    "ExecHook": "Hook: exec",
+    "ScriptFile": "Hook: script",
+    "HttpHook": "Hook: http",
+    "Encryption": "Encryption",
+    "AgeEncryption": "Encryption: age",
+    "GpgEncryption": "Encryption: gpg",
     "PathTarget": "Target: path",
     "VolumeTarget": "Target: volume",
     "ImageTarget": "Target: image",
     "CommandTarget": "Target: command",
+    "ContainerTarget": "Target: container",
     "PolicySpec": "Policy",
     "Defaults": "Defaults",
     "Deletions": "Deletions",
+    "OrphanAge": "Orphans",
+    "RestoreSpec": "Restore",
+    "RestoreTarget": "Restore: target",
+    "RestoreTo": "Restore: to",
     "Retention": "Retention",
     "Compression": "Compression",
     "FromEnv": "Secret: fromEnv",
     "FromFile": "Secret: fromFile",
 }
-UNLISTED = {"Metadata", "Secret", "FileOptions", "MemoryOptions"}
+UNLISTED = {"Metadata", "Secret", "SecretRef", "FileOptions", "MemoryOptions"}
 """Told in the upper part, or empty."""
 
 Schema = dict[str, Any]
@@ -85,7 +99,7 @@ def kind(field: Schema) -> str:
 
 def link(name: str) -> str:
     """A model's name, as a link to its section."""
-    if name == "Secret":
+    if name in ("Secret", "SecretRef"):
         return "[secret](#secret-fromenv)"
     title = SECTIONS[name]
     anchor = "".join(char for char in title.lower().replace(" ", "-") if char.isalnum() or char == "-")

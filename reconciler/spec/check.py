@@ -77,8 +77,6 @@ def _entry(document: Document, file: SpecFile) -> Entry | Problem:
 
 
 def _unknown_kind(kind: Any) -> str:
-    if kind == "Restore":
-        return "Restore documents are not supported by this version"
     if not isinstance(kind, str):
         return f"expected one of {', '.join(DOCUMENTS)}"
     return f"unknown kind {quote(kind)}{did_you_mean(kind, DOCUMENTS)}; one of {', '.join(DOCUMENTS)}"

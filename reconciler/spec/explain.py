@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from reconciler import durations, sizes
 from reconciler.spec.problems import Path, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.schema import Schema
@@ -27,6 +28,8 @@ _TYPES = {
     "object": "a mapping",
 }
 _PATTERNS = {
+    durations.PATTERN: "a duration such as 30s, 3m or 1h30m",
+    sizes.PATTERN: "a size such as 500kB, 1MB or 10MiB",
     "^[a-z0-9][a-z0-9.-]{0,62}$": "lower-case letters, digits, dots and hyphens, beginning with a letter or digit, at most 63",
     "^[a-z0-9][a-z0-9-]{0,62}$": "lower-case letters, digits and hyphens, beginning with a letter or digit, at most 63",
     "^[A-Za-z_][A-Za-z0-9_]*$": "the name of an environment variable",

@@ -16,6 +16,7 @@ import msgspec
 
 from reconciler import schedule
 from reconciler.model import TIERS
+from reconciler.spec.around import around_findings
 from reconciler.spec.keys import key_findings, missing_key_files
 from reconciler.spec.problems import Path, Problem, quote
 from reconciler.spec.reader import Document
@@ -40,7 +41,8 @@ def field_problems(document: Document) -> Iterator[Problem]:
         if isinstance(block, dict):
             folder = File(document.file).absolute().parent
             keys = key_findings(block, path, folder)
-            for where, message in (*_in_block(block, path), *_homes(block, path), *keys):
+            around = around_findings(document.data.get("kind"), block, path)
+            for where, message in (*_in_block(block, path), *_homes(block, path), *keys, *around):
                 if where not in document.refused:
                     yield document.problem(where, message)
             for where, message in missing_key_files(block, path, folder):

@@ -15,6 +15,7 @@ from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
 from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import NO_FACTS, Host, Sink, Source
+from reconciler.sizes import PATTERN, size_of
 from reconciler.tail import Tail
 
 Script = Annotated[str, Meta(pattern=r"\S")]
@@ -68,6 +69,20 @@ class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
             extra_json_schema={"not": {"pattern": r"(^|\.)(json|part)$"}},
         ),
     ] = "dump"
+
+    min_size: Annotated[
+        Annotated[str, Meta(pattern=PATTERN)] | None,
+        Meta(
+            title="Smallest size",
+            description="A dump of fewer bytes, before compression, is a warning: is it whole? Default: none.",
+            examples=["1MB"],
+        ),
+    ] = None
+
+    @property
+    def least(self) -> int:
+        """The smallest size that raises no doubt, in bytes."""
+        return size_of(self.min_size) if self.min_size else 0
 
     @property
     def uses(self) -> Uses:

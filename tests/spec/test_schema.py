@@ -87,6 +87,7 @@ def test_the_files_are_what_the_models_generate(tmp_path: Path) -> None:
         "backup.json",
         "policy.json",
         "reconciler.json",
+        "restore.json",
     }
     for path in written:
         current = (SCHEMAS / path.name).read_text(encoding="utf-8")
@@ -95,7 +96,7 @@ def test_the_files_are_what_the_models_generate(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_has_no_schema() -> None:
     with pytest.raises(KeyError):
-        schema("Restore")
+        schema("Notifier")
 
 
 # --- three validators, one judgement ---------------------------------------------------------------------------------
@@ -157,6 +158,7 @@ GOOD = [
     _with(DESTINATION, "spec.offsite", True),
     _with(DESTINATION, "spec.media", "tape"),
     _with(POLICY, "spec.orphans", "keep"),
+    _with(POLICY, "spec.orphans", {"deleteAfter": "90d"}),
     _with(POLICY, "spec.deletions", {"maxPerRun": 5, "approved": "0123456789ab"}),
     _with(POLICY, "spec.defaults", {"timezone": "UTC", "compression": "none"}),
 ]
@@ -187,13 +189,12 @@ BAD: list[Any] = [
             ("metadata.name", 7),
             ("spec", None),
             ("spec", []),
-            ("spec.hooks", []),
+            ("spec.hoks", []),
         )
     ],
     *[
         _with(BACKUP, path, value)
         for path, value in (
-            ("spec.targets", ...),
             ("spec.targets", []),
             ("spec.targets", {}),
             ("spec.targets.0", "a"),
@@ -222,7 +223,7 @@ BAD: list[Any] = [
             ("spec.compression", {"codec": "lz4"}),
             ("spec.compression", {"level": "high"}),
             ("spec.compression", 3),
-            ("spec.node", "a"),
+            ("spec.node", "A B"),
         )
     ],
     *[
@@ -249,7 +250,8 @@ BAD: list[Any] = [
             ("spec.rule321", "maybe"),
             ("spec.rule321", False),
             ("spec.orphans", "delete"),
-            ("spec.orphans", {"deleteAfter": "90d"}),
+            ("spec.orphans", {"deleteAfter": "90 days"}),
+            ("spec.orphans", {"deleteAfter": "0d"}),
             ("spec.deletions", {"maxPerRun": -1}),
             ("spec.deletions", {"approved": "xyz"}),
             ("spec.defaults", {"targets": []}),
