@@ -31,6 +31,10 @@ class EngineError(ReconcilerError):
     """The Docker Engine cannot be reached, or refused a call."""
 
 
+class NoEngine(EngineError):
+    """No Docker Engine listens on this machine, or none that this user may ask: nothing of it is in the way."""
+
+
 class StoreError(ReconcilerError):
     """A destination failed. Its other objects, and the other destinations, are not concerned."""
 

@@ -11,15 +11,19 @@ from reconciler.ports import Container, Mount, Volume
 
 
 def holders(
-    containers: Iterable[Container], uses: Uses, volumes: Iterable[Volume] = ()
+    containers: Iterable[Container], uses: Uses, volumes: Iterable[Volume] = (), *, readers: bool = False
 ) -> tuple[Container, ...]:
-    """The containers that could change what is read, by name.
+    """The containers that could change what is read, by name; with ``readers`` those that can but look at it, too.
 
     They have a writable mount of a used volume, or of a path that contains a used one, lies in it, or is it. ``volumes``
     are all of the Engine's: some are but a name for a folder.
     """
     wide = _widened(uses, volumes)
-    found = (item for item in containers if any(_touches(mount, wide) for mount in item.mounts))
+    found = (
+        item
+        for item in containers
+        if any(_touches(mount, wide) for mount in item.mounts if mount.writable or readers)
+    )
     return tuple(sorted(found, key=lambda item: item.name))
 
 
@@ -38,8 +42,6 @@ def _widened(uses: Uses, volumes: Iterable[Volume]) -> Uses:
 
 
 def _touches(mount: Mount, uses: Uses) -> bool:
-    if not mount.writable:
-        return False
     if mount.type == "volume" and mount.name in uses.volumes:
         return True
     return bool(mount.source) and any(_overlap(mount.source, path) for path in uses.paths)

@@ -39,7 +39,7 @@ from reconciler.adapters.engine_forms import (
     volume_of,
 )
 from reconciler.adapters.engine_wire import IDLE, Wire, ask, ping
-from reconciler.errors import EngineError
+from reconciler.errors import EngineError, NoEngine
 from reconciler.model import SourceReport
 from reconciler.ports import Container, Engine, Execution, Image, Source, Volume
 
@@ -56,7 +56,7 @@ _STALE = 86_400  # seconds after which a scratch container of an unknown machine
 def connect(idle: float = IDLE) -> Engine:
     """The Engine at DOCKER_HOST, or this machine's. ``idle``: seconds of silence until it is asked whether it lives.
 
-    Raises EngineError when it does not answer, or when DOCKER_HOST is no Unix socket.
+    Raises NoEngine where nothing listens, EngineError when it does not answer, or when DOCKER_HOST is no Unix socket.
     """
     host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     path = socket_path(host)
@@ -64,7 +64,8 @@ def connect(idle: float = IDLE) -> Engine:
         ping(path, idle)  # first, since the library leaks a socket where nothing listens
         api = docker.APIClient(base_url=f"unix://{path}", version="auto", timeout=int(idle) or 1)
     except (OSError, HTTPException, DockerException) as error:
-        raise EngineError(
+        absent = isinstance(error, FileNotFoundError | ConnectionRefusedError | PermissionError)
+        raise (NoEngine if absent else EngineError)(
             f"no Docker Engine answers at {host}: {error}. Start it, set DOCKER_HOST=unix:///path/of/docker.sock,"
             f" or let this user (uid {os.geteuid()}) use the socket"
         ) from None

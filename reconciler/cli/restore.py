@@ -80,7 +80,7 @@ def restore(  # noqa: PLR0913 - one for each option
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
     from reconciler.cli.progress import bars
-    from reconciler.restore import Way, read_manifest
+    from reconciler.restore import Way, read_manifest, stopping
     from reconciler.restore import restore as bring_back
     from reconciler.restore.hooks import restore_hooks
     from reconciler.restore.keys import proven_keys
@@ -96,8 +96,10 @@ def restore(  # noqa: PLR0913 - one for each option
         sink.check(overwrite=overwrite)
         with bars(quiet=output == "json") as progress:
             hooks = restore_hooks(choice, manifest, to, fleet, world, progress)
+            how = stopping(fleet, choice.artifact.target, allowed=not no_stop)
+            way = Way(sink, hooks, progress.advanced, keys, how)
             progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
-            done = bring_back(choice, Way(sink, hooks, progress.advanced, keys, not no_stop), fleet, world)
+            done = bring_back(choice, way, fleet, world)
             progress.end()
     _warn(done.warnings)
     if output == "json":

@@ -20,11 +20,15 @@ from reconciler.ports import Clock, Container, Engine, Volume
 
 
 class Asked(NamedTuple):
-    """What is asked for: the holders of ``uses`` or those that ``quiesce`` names, and those that labels want stopped."""
+    """What is asked for: the holders of ``uses`` or those that ``quiesce`` names, and those that labels want stopped.
+
+    ``at_once``: one that is still starting is not waited for; what it runs on is about to be replaced.
+    """
 
     uses: Uses
     quiesce: Quiesce | None = None
     stops: tuple[LabelStop, ...] = ()
+    at_once: bool = False
 
     @property
     def how(self) -> How:
@@ -56,7 +60,7 @@ def choose(asked: Asked, engine: Engine, clock: Clock) -> Choice:
     running = [item for item in meant if _runs(item) and not _own(item)]
     tasks = [item for item in running if item.service and asked.how == "stop"]
     services = _services(tasks, stay, engine)
-    seen = (_looked_at(item, asked.how, engine, clock) for item in running if item not in tasks)
+    seen = (_looked_at(item, asked, engine, clock) for item in running if item not in tasks)
     alone = [item for item in seen if _runs(item)]
     return Choice(_in_order(alone, asked, stay), services, own)
 
@@ -119,12 +123,13 @@ def _services(tasks: list[Container], stay: set[str], engine: Engine) -> tuple[H
     return tuple(found)
 
 
-def _looked_at(container: Container, how: How, engine: Engine, clock: Clock) -> Container:
+def _looked_at(container: Container, asked: Asked, engine: Engine, clock: Clock) -> Container:
     """The container with all that is known of it; one that is still starting is waited for."""
-    found = await_health(container.id, engine, clock)
+    how = asked.how
+    found = engine.container(container.id) if asked.at_once else await_health(container.id, engine, clock)
     if found is None:
         raise EngineError(f"container {container.name} vanished before it could be held")
-    if found.health == "starting" and found.is_up:
+    if found.health == "starting" and found.is_up and not asked.at_once:
         raise EngineError(
             f"container {container.name} is still starting after {HEALTHY_SECONDS:.0f} s: it is not held now"
         )

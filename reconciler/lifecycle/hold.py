@@ -170,13 +170,20 @@ class Hold:
 
 @contextmanager
 def held(
-    uses: Uses, quiesce: Quiesce | None, stops: tuple[LabelStop, ...], world: World, why: str
+    uses: Uses,
+    quiesce: Quiesce | None,
+    stops: tuple[LabelStop, ...],
+    world: World,
+    why: str,
+    *,
+    at_once: bool = False,
 ) -> Iterator[Hold]:
     """Hold for the block what ``quiesce`` and ``stops`` ask for; nothing where both ask for nothing.
 
-    Raises EngineError, Refused when that cannot be done; then everything is as it was.
+    What is still starting is waited for, unless ``at_once``. Raises EngineError, Refused when that cannot be done; then
+    everything is as it was.
     """
-    asked = Asked(uses, quiesce, stops)
+    asked = Asked(uses, quiesce, stops, at_once)
     if not stops and (quiesce is None or quiesce.mode == "none"):
         yield Hold(asked, Choice(), world, why)
         return

@@ -40,13 +40,17 @@ class HeldService(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One record. ``why`` names the target; ``traces`` are those of a restore that did not end."""
+    """One record. ``why`` names the target; ``traces`` are those of a restore that did not end.
+
+    ``placed``: what it restored is in its place.
+    """
 
     format: Literal["reconciler/journal/v1"] = "reconciler/journal/v1"
     why: str
     containers: tuple[HeldContainer, ...] = ()
     services: tuple[HeldService, ...] = ()
     traces: Traces = Traces()
+    placed: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

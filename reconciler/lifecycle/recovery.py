@@ -14,7 +14,8 @@ from reconciler.journal import Journal
 from reconciler.lifecycle.back import bring_back
 from reconciler.lifecycle.journalled import Record, decode
 from reconciler.pipeline import extract, mounted
-from reconciler.ports import Traces, World
+from reconciler.ports import Engine, Traces, World
+from reconciler.targets.volume import is_left_over
 
 
 class Recovered(NamedTuple):
@@ -82,12 +83,28 @@ def _put_right(record: Record, world: World) -> Recovered:
     failed = [*_removed(record.traces, world)]
     done = []
     if record.traces != Traces() and not failed:
-        done.append(f"what a restore of {why} that died left is removed; start it again")
+        done.append(_told(record))
     back = bring_back(record, world)
     done += [f"{text}: a run for {why} had died" for text in back.told]
     done += [f"{text} by a run for {why} that died: it is left as it is" for text in back.gone]
     failed += [f"{text}; a run for {why} had died, the next one tries again" for text in back.failed]
     return Recovered(tuple(done), tuple(failed))
+
+
+def _told(record: Record) -> str:
+    if record.placed:
+        return (
+            f"a restore of {record.why} died when its data was in place: the old data is removed now;"
+            f" hooks of restore-post may not have run"
+        )
+    return f"a restore of {record.why} died: what it left beside the data is removed; start it again"
+
+
+def _remove_made(traces: Traces, engine: Engine) -> None:
+    """The volume goes if it is the one that the restore made."""
+    found = engine.volume(traces.volume)
+    if found is not None and is_left_over(found, traces.mark, engine):
+        engine.remove_volume(traces.volume)
 
 
 def _removed(traces: Traces, world: World) -> Iterator[str]:
@@ -99,6 +116,6 @@ def _removed(traces: Traces, world: World) -> Iterator[str]:
             if Path(place).is_dir():
                 mounted.clean_up(Path(place))
         if traces.volume:
-            world.host.engine().remove_volume(traces.volume)
+            _remove_made(traces, world.host.engine())
     except (ReconcilerError, OSError) as error:
         yield f"what a restore that died left could not be removed: {error}"

@@ -60,6 +60,11 @@ class TreeSink:
         """What lies beside the place."""
         return Traces(places=(str(self.place),))
 
+    @property
+    def kept(self) -> str:
+        """Where the old data is once the new is in place."""
+        return str(self._swap.kept or "")
+
     def check(self, overwrite: bool) -> None:
         """Raises Refused for a mount point, and for a folder with content or a file unless ``overwrite``."""
         self._overwrite = overwrite

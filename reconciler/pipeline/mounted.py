@@ -39,6 +39,11 @@ class MountSink:
         """What lies inside the mount."""
         return Traces(mounts=(str(self._place),))
 
+    @property
+    def kept(self) -> str:
+        """The hidden folder in the mount."""
+        return str(self._place / _OLD) if (self._place / _OLD).exists() else ""
+
     def check(self, overwrite: bool) -> None:
         """Raises Refused when there is data and ``overwrite`` is not given."""
         if not overwrite and any(_entries(self._place)):

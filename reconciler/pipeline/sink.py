@@ -19,6 +19,11 @@ class PlainSink:
         """Nothing is left."""
         return Traces()
 
+    @property
+    def kept(self) -> str:
+        """Nothing."""
+        return ""
+
     def finish(self) -> None:
         """Nothing is kept."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reconciler.errors import ReconcilerError
 from reconciler.model import Copy, Fleet, Listing, Restore
 from reconciler.ports import Progress, World
-from reconciler.restore import Restored, Way, read_manifest, restore
+from reconciler.restore import Restored, Way, read_manifest, restore, stopping
 from reconciler.restore.choose import Choice
 from reconciler.restore.hooks import restore_hooks
 from reconciler.restore.keys import proven_keys
@@ -40,7 +40,9 @@ def carry_out(
         sink = find_sink(to, manifest, fleet, world.host)
         sink.check(overwrite=action.overwrite)
         hooks = restore_hooks(choice, manifest, to, fleet, world, progress)
-        done = restore(choice, Way(sink, hooks, progress.advanced, keys), fleet, world)
+        done = restore(
+            choice, Way(sink, hooks, progress.advanced, keys, stopping(fleet, action.target)), fleet, world
+        )
     except ReconcilerError:
         world.journal.remember(_name(digest), _FAILED)
         raise

@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import logging
 import os
 import re
 import shlex
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import msgspec
 from msgspec import Meta
 
-from reconciler.errors import EngineError, ReconcilerError, Refused, SourceError
+from reconciler.errors import Corrupt, EngineError, ReconcilerError, Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.extract import TreeSink, holds_data
+from reconciler.pipeline.swap import Swap
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.ports import NO_FACTS, Engine, Host, Sink, Source, Traces, Volume
+from reconciler.ports import MADE, NO_FACTS, Engine, Host, Sink, Source, Traces, Volume
 
-HOLDS_IT = ("running", "paused", "restarting")
-"""States of a container in which it uses its volumes."""
+log = logging.getLogger(__name__)
 
 
 class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
@@ -104,92 +107,142 @@ class VolumeSink:
     def __init__(self, engine: Engine, name: str, facts: Mapping[str, str]) -> None:
         self._engine = engine
         self._name = name
-        self._facts = facts
+        # One beside it gets no device of the first.
+        self._facts = facts if facts.get("volume") == name else NO_FACTS
         self._found = engine.volume(name)
         self._folder = self._folder_of(self._found)
-        self._made = False
+        self._mark = uuid.uuid4().hex
+        self._placed = False
         self.staged = self._found is None or self._folder is not None
 
     @property
     def uses(self) -> Uses:
-        """The volume."""
-        return Uses(volumes=(self._name,)) if self._found is not None else Uses()
+        """The volume; nothing where it lives only as long as it is used."""
+        if self._found is None or _is_in_memory(self._found.options):
+            return Uses()
+        return Uses(volumes=(self._name,))
 
     @property
     def traces(self) -> Traces:
-        """What lies beside its data, or the volume itself where it is made for this restore."""
-        if self._found is None:
-            return Traces(volume=self._name)
+        """What lies beside its data; before the commit the volume itself, where it is made for this restore."""
+        if self._found is None and not self._placed:
+            return Traces(volume=self._name, mark=self._mark)
         return self._folder.traces if self._folder is not None else Traces()
+
+    @property
+    def kept(self) -> str:
+        """Where the old data is once the new is in place."""
+        return self._folder.kept if self._folder is not None else ""
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when it holds data that may not or cannot be replaced."""
         beside = f"--to volume:{self._name}_restored restores to a volume beside it"
-        same = self._facts.get("volume") == self._name
-        if self._found is None and same and self._facts.get("options") and not recorded_options(self._facts):
-            raise Refused(
-                f"volume {self._name} does not exist, and it had driver options ({self._facts['options']}) whose values are"
-                f" secret and not in the backup: make it first (docker volume create, docker compose create)"
-            )
-        if self._folder is not None:
+        if self._found is None:
+            self._insist_makeable()
+        elif self._folder is not None:
             if not overwrite and holds_data(self._folder.place):
                 raise Refused(f"volume {self._name} holds data: --overwrite replaces it, {beside}")
             self._folder.check(overwrite)
-        elif self._found is not None and self._is_filled():
+        elif _is_in_memory(self._found.options) and not self._users():
+            raise Refused(
+                f"volume {self._name} is a tmpfs, which is gone as soon as no container uses it: start what uses it first"
+            )
+        elif is_filled(self._name, self._engine):
             raise Refused(
                 f"volume {self._name} holds data and can be reached only through the Engine, which cannot swap it: {beside}"
             )
 
+    def _insist_makeable(self) -> None:
+        options = recorded_options(self._facts)
+        if _is_in_memory(options):
+            given = " ".join(
+                f"--opt {shlex.quote(f'{key}={value}')}" for key, value in sorted(options.items())
+            )
+            raise Refused(
+                f"volume {self._name} does not exist, and it was a tmpfs, which is gone as soon as no container uses it:"
+                f" make it (docker volume create {given} {self._name}), start what uses it, and restore then"
+            )
+        if self._facts.get("options") and not options:
+            raise Refused(
+                f"volume {self._name} does not exist, and it had driver options ({self._facts['options']}) whose values may be"
+                f" secret and are not in the backup: make it first (docker volume create, docker compose create)"
+            )
+
     def receive(self, chunks: Iterable[bytes]) -> None:
-        """Unpack; a missing volume is made first."""
+        """Unpack; a missing volume is made first. Raises Refused when there is data behind one that was made again."""
         if self._found is None:
             self._folder = self._folder_of(self._make())
+            if self._folder is not None:
+                self._folder.check(overwrite=False)
         if self._folder is not None:
             self._folder.receive(chunks)
+        elif is_filled(self._name, self._engine):
+            raise Refused(
+                f"volume {self._name} was made again with its driver options, and what they name holds data: nothing was"
+                f" changed there; restore beside it with --to volume:{self._name}_restored"
+            )
         else:
             self._engine.write_volume(self._name, chunks)
 
     def commit(self) -> None:
         """Swap. Raises Refused when a container was started meanwhile."""
-        self._refuse_while_in_use()
+        if self.uses != Uses() and (users := " ".join(self._users())):
+            raise Refused(
+                f"volume {self._name} is in use by {users}: stop it first (docker stop {users}),"
+                f" or restore beside it with --to volume:{self._name}_restored"
+            )
         if self._folder is not None:
             self._folder.commit()
+        self._placed = True
 
     def finish(self) -> None:
         """Drop the old data."""
         if self._folder is not None:
             self._folder.finish()
-        self._made = False
 
     def revert(self) -> None:
         """Put the old data back, or remove the volume that was made."""
-        if self._made:
-            if self._folder is not None:
-                self._folder.finish()
-            self._engine.remove_volume(self._name)
-        elif self._folder is not None:
+        if self._folder is not None:
             self._folder.revert()
-        self._made = False
+        self._unmake()
 
     def abort(self) -> None:
         """Remove what was unpacked, and a volume that was made for it. What the Engine wrote to an empty volume stays."""
         with contextlib.suppress(ReconcilerError):
             if self._folder is not None:
                 self._folder.abort()
-            if self._made:
-                self._engine.remove_volume(self._name)
-        self._made = False
+            self._unmake()
+
+    def _unmake(self) -> None:
+        """Remove the volume that was made for this restore; another one of that name is left alone."""
+        found = self._engine.volume(self._name) if self._found is None else None
+        if found is not None and is_left_over(found, self._mark, self._engine):
+            self._engine.remove_volume(self._name)
 
     def _make(self) -> Volume:
-        same = self._facts.get("volume") == self._name  # one beside it gets no device of the first
-        labels = json.loads(self._facts.get("labels", "{}")) if same else {}
-        options = recorded_options(self._facts) if same else {}
-        driver = self._facts.get("driver", "local") if same else "local"
-        self._engine.create_volume(Volume(self._name, "", driver, labels, options))
-        self._made = True
+        """The volume as it was; one whose content only the Engine can reach is marked, to be known again after a kill."""
+        labels, options = _table(self._facts, "labels"), recorded_options(self._facts)
+        plain = Volume(self._name, "", self._facts.get("driver", "local"), labels, options)
+        marked = msgspec.structs.replace(plain, labels=labels | {MADE: self._mark})
+        if options:
+            log.warning("volume %s is made again with its driver options: %s", self._name, options)
+            return self._created(marked)
+        volume = self._created(plain)
+        if _is_readable_here(volume, self._engine):
+            return volume
+        self._engine.remove_volume(self._name)
+        return self._created(marked)
+
+    def _created(self, made: Volume) -> Volume:
+        self._engine.create_volume(made)
         volume = self._engine.volume(self._name)
         if volume is None:
             raise EngineError(f"volume {self._name} vanished as soon as it was made")
+        ours = volume.labels == made.labels and (
+            MADE in made.labels or is_left_over(volume, "", self._engine)
+        )
+        if not ours:
+            raise Refused(f"volume {self._name} was made by somebody else meanwhile: it is left as it is")
         return volume
 
     def _folder_of(self, volume: Volume | None) -> TreeSink | None:
@@ -197,39 +250,59 @@ class VolumeSink:
             return None
         return TreeSink(Path(volume.mountpoint))
 
-    def _is_filled(self) -> bool:
-        """Whether there is more in it than its root."""
-        source, check = self._engine.read_volume(self._name), TarCheck()
-        try:
-            for chunk in source.chunks():
-                check.feed(chunk)
-                if check.members > 1:
-                    return True
-        finally:
-            source.close()
-        return False
+    def _users(self) -> list[str]:
+        """The containers that run, or are paused, with it."""
+        found = self._engine.containers()
+        return [item.name for item in found if self._name in item.volumes and item.is_up]
 
-    def _refuse_while_in_use(self) -> None:
-        users = [c.name for c in self._engine.containers() if self._name in c.volumes and c.state in HOLDS_IT]
-        if users:
-            names = " ".join(users)
-            raise Refused(
-                f"volume {self._name} is in use by {names}: stop it first (docker stop {names}),"
-                f" or restore beside it with --to volume:{self._name}_restored"
-            )
+
+def is_left_over(volume: Volume, mark: str, engine: Engine) -> bool:
+    """Whether a restore that did not end made the volume, and nothing has come to use it.
+
+    It carries the mark of that restore, or what is unpacked beside its data, or nothing at all. Raises EngineError.
+    """
+    if any(volume.name in item.volumes for item in engine.containers()):
+        return False
+    if mark and volume.labels.get(MADE) == mark:
+        return True
+    return Swap(Path(volume.mountpoint)).staging.exists() or not is_filled(volume.name, engine)
+
+
+def is_filled(name: str, engine: Engine) -> bool:
+    """Whether there is more in a volume than its root. Raises EngineError, SourceError."""
+    source, check = engine.read_volume(name), TarCheck()
+    try:
+        for chunk in source.chunks():
+            check.feed(chunk)
+            if check.members > 1:
+                return True
+    finally:
+        source.close()
+    return False
 
 
 def recorded_options(facts: Mapping[str, str]) -> dict[str, str]:
     """The driver options that a manifest holds; none where one of them may be secret."""
-    options: dict[str, str] = json.loads(facts.get("optionValues", "{}"))
-    return options
+    return _table(facts, "optionValues")
+
+
+def _table(facts: Mapping[str, str], name: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(facts.get(name, "{}"), type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"the manifest's {name} cannot be read: {error}") from None
 
 
 def _public(options: Mapping[str, str]) -> bool:
-    """Whether no value may be secret: the local driver's own keys, and no password among mount options."""
-    return options.keys() <= {"type", "device", "o"} and not re.search(
-        r"pass|secret|cred|key|user", options.get("o", ""), re.IGNORECASE
-    )
+    """Whether no value may be secret: the local driver's own keys, no password among mount options, no login in the device."""
+    if options.keys() - {"type", "device", "o"} or "@" in options.get("device", ""):
+        return False
+    return not re.search(r"pass|secret|cred|key|user", options.get("o", ""), re.IGNORECASE)
+
+
+def _is_in_memory(options: Mapping[str, str]) -> bool:
+    """Whether its content goes when no container mounts it."""
+    return options.get("type") in ("tmpfs", "ramfs")
 
 
 def _is_readable_here(volume: Volume, engine: Engine) -> bool:
@@ -247,10 +320,10 @@ def _seems_empty(volume: Volume) -> bool:
 
 
 def _facts(volume: Volume) -> dict[str, str]:
-    """What it takes to make the volume again; of its options the names alone, since values may be secret."""
+    """What it takes to make the volume again; of options whose values may be secret the names alone."""
     facts = {"volume": volume.name, "driver": volume.driver}
-    if volume.labels:
-        facts["labels"] = json.dumps(volume.labels, sort_keys=True)
+    if labels := {key: value for key, value in volume.labels.items() if key != MADE}:
+        facts["labels"] = json.dumps(labels, sort_keys=True)
     if volume.options:
         facts["options"] = ", ".join(sorted(volume.options))
         if _public(volume.options):

@@ -13,7 +13,7 @@ from reconciler.adapters.journal import FileJournal
 from reconciler.adapters.ledger import FolderLedger
 from reconciler.destinations.file import FileStore
 from reconciler.destinations.memory import MemoryStore
-from reconciler.errors import EngineError, ReconcilerError
+from reconciler.errors import NoEngine, ReconcilerError
 from reconciler.loop import Applied, Session, _last_status
 from reconciler.model import (
     Action,
@@ -240,4 +240,4 @@ def _write(folder: Path, files: Files) -> None:
 
 
 def _no_engine() -> Engine:
-    raise EngineError("there is no Engine here")
+    raise NoEngine("there is no Engine here")

@@ -10,7 +10,7 @@ import msgspec
 from reconciler import manifests
 from reconciler.adapters.journal import FileJournal, state_folder
 from reconciler.destinations.memory import MemoryStore
-from reconciler.errors import EngineError
+from reconciler.errors import NoEngine
 from reconciler.model import Backup, Codec, Compression, Destination, Fleet, Manifest, Target, TargetId
 from reconciler.naming import manifest_key
 from reconciler.pipeline.compress import compressor
@@ -84,4 +84,4 @@ def artifact(key: str, plain: bytes, codec: Codec = "zstd") -> tuple[bytes, Mani
 
 
 def _no_engine() -> Engine:
-    raise EngineError("there is no Engine here")
+    raise NoEngine("there is no Engine here")
