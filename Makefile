@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # command=Debian package, or a package alone where no command tells whether it is there.
 PARTS := git=git dockerd=docker.io docker=docker.io containerd=containerd runc=runc busybox-static sshd=openssh-server \
-         ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux \
+         ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux curl=curl prometheus=prometheus \
          mmdebstrap=mmdebstrap gpg=gnupg age=age
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
