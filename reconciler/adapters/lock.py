@@ -15,11 +15,12 @@ from reconciler.errors import Locked
 def hold(specs: Path) -> Iterator[None]:
     """Lock the folder of the specs while the block runs. Raises Locked when somebody else has it.
 
-    A single file of specs locks itself alone: a restore locks the folder into which it unpacks, which may be the file's.
+    A single file of specs locks its folder: the whole folder may be at work on the same targets.
+
     Specs that cannot be opened are not locked: loading them says what is wrong.
     """
     try:
-        descriptor = os.open(specs, os.O_RDONLY)
+        descriptor = os.open(specs.resolve().parent if specs.is_file() else specs, os.O_RDONLY)
     except OSError:
         yield
         return

@@ -13,7 +13,7 @@ import os
 import subprocess
 from pathlib import Path
 
-_LONGEST_NAME = 255 - len("..restoring-new")
+_LONGEST_NAME = 255 - len("..restoring-lock")
 
 
 class Swap:
@@ -27,24 +27,27 @@ class Swap:
         stem = os.fsdecode(os.fsencode(place.name)[:_LONGEST_NAME])
         self.staging = place.parent / f".{stem}.restoring-new"
         self.old = place.parent / f".{stem}.restoring-old"
+        self._lock_file = place.parent / f".{stem}.restoring-lock"
         self._lock = -1
         self._from = self.staging
         self._new: tuple[int, int] | None = None
 
     def lock(self, *, wait: bool = True) -> bool:
-        """Whether nobody else swaps in this folder; ``wait`` until it is so. The kernel unlocks it when its holder dies.
+        """Whether nobody else swaps here; ``wait`` until it is so. The kernel unlocks it when its holder dies.
 
         A file system without locks has nothing to tell.
         """
-        if self._lock < 0:
-            self._lock = os.open(self.place.parent, os.O_RDONLY | os.O_DIRECTORY)
+        while self._lock < 0:
+            self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
-                self.unlock()
+                self._let_go()
                 return False
             except OSError:
                 return True
+            if _identity(self._lock_file) != _identity(self._lock):
+                self._let_go()  # whoever had it took the file away
         return True
 
     @property
@@ -55,8 +58,13 @@ class Swap:
     def unlock(self) -> None:
         """Safe twice."""
         if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+            with contextlib.suppress(OSError):
+                self._lock_file.unlink()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        os.close(self._lock)
+        self._lock = -1
 
     def stage(self) -> None:
         """An empty staging folder; what a run that was killed left in it goes."""
@@ -140,10 +148,10 @@ def remove(path: Path) -> None:
         raise OSError(errno.EBUSY, removed.stderr.strip(), str(path))
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path | int) -> tuple[int, int] | None:
     """What names a file or folder whatever it is called; None for nothing."""
     with contextlib.suppress(FileNotFoundError):
-        found = path.lstat()
+        found = os.fstat(path) if isinstance(path, int) else path.lstat()
         return found.st_dev, found.st_ino
     return None
 

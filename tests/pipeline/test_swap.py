@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.lock import hold
 from reconciler.errors import ReconcilerError
 from reconciler.pipeline import swap
 from reconciler.pipeline.archive import TreeSource
@@ -142,7 +143,7 @@ class TestAfterAKill:
     """What recovery makes of the folder of a process that died."""
 
     def died(self, sink: TreeSink) -> None:
-        sink._swap.unlock()
+        sink._swap._let_go()
 
     def test_while_it_unpacked(self, sink: TreeSink, old: Path) -> None:
         before = content(old)
@@ -210,9 +211,17 @@ def test_old_data_that_cannot_go_back_is_named(
 
 
 def test_the_lock_waits_for_nobody_when_asked_not_to(tmp_path: Path) -> None:
-    one, other = Swap(tmp_path / "a"), Swap(tmp_path / "b")
+    one, other = Swap(tmp_path / "a"), Swap(tmp_path / "a")
     assert one.lock()
     assert not other.lock(wait=False)
     one.unlock()
     assert other.lock(wait=False)
     other.unlock()
+
+
+def test_the_lock_of_the_folder_is_another_one(tmp_path: Path) -> None:
+    swap = Swap(tmp_path / "place")
+    with hold(tmp_path):  # the specs of whoever restores may lie in the same folder
+        assert swap.lock()
+    swap.unlock()
+    assert list(tmp_path.iterdir()) == []
