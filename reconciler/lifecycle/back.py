@@ -17,6 +17,8 @@ from reconciler.ports import Container, Engine, World
 
 AWAY_SECONDS = 120.0
 """How long an Engine that does not answer is waited for: it may be being restarted."""
+REFUSED_SECONDS = 5.0
+"""How long it is asked again when it refuses."""
 
 _LATER = 1.0  # seconds until it is asked again
 
@@ -29,13 +31,18 @@ class Back(NamedTuple):
     gone: tuple[str, ...] = ()
 
 
-class _Gone(EngineError):
+class _Final(EngineError):
+    """There is no use in another attempt."""
+
+
+class _Gone(_Final):
     """There is nothing any more to bring back."""
 
 
 def bring_back(record: Record, world: World, sure: Collection[str] = ()) -> Back:
     """Bring back all that ran before and is as it was left. Raises nothing that is expected.
 
+    What was started since is left alone, unless it was a run ``returning`` it that died: then it may have ended with that.
     ``sure`` are the ids of containers whose stop or pause has surely ended. Of any other, the Engine may still be at work for
     a client that is dead: that has to end first.
     """
@@ -51,6 +58,7 @@ class _Return:
         self._sure = sure
         self._deadline = world.clock.monotonic() + AWAY_SECONDS
         self._lost = False
+        self._begun: set[str] = set()
         self._told: list[str] = []
         self._failed: dict[str, str] = {}
         self._gone: list[str] = []
@@ -86,18 +94,21 @@ class _Return:
             self._told.append(f"{name} {told}")
 
     def _insist(self, call: Callable[[], str]) -> str:
-        """Call it, and again while the Engine does not answer at all. Raises EngineError."""
-        pause = threading.Event()
+        """Call it, again while the Engine does not answer at all, and for some seconds while it refuses. Raises EngineError.
+
+        An Engine that has just been started refuses a start while it is about to start the container itself.
+        """
+        clock, pause = self._world.clock, threading.Event()
+        begun = clock.monotonic()
         while True:
             try:
                 return call()
-            except _Gone:
+            except _Final:
                 raise
             except EngineError:
-                if self._lost or self._answers():
-                    raise
-                if self._world.clock.monotonic() > self._deadline:
-                    self._lost = True  # nothing else of this record waits for it
+                limit = begun + REFUSED_SECONDS if self._answers() else self._deadline
+                if self._lost or clock.monotonic() > limit:
+                    self._lost = limit == self._deadline  # nothing else of this record waits for it
                     raise
             pause.wait(_LATER)
 
@@ -113,11 +124,13 @@ class _Return:
         found = self._engine.container(held.id)
         if found is None:
             raise _Gone
-        if not held.asked or found.started != held.started:
+        ours = self._record.returning or held.id in self._begun
+        if not held.asked or (found.started != held.started and (found.is_up or not ours)):
             return ""
         for other in held.awaits:
             await_health(other, self._engine, self._world.clock)
         self._make_sure(held, found)
+        self._begun.add(held.id)
         paused = self._engine.container(held.id)
         if paused is not None and paused.state == "paused":
             self._engine.unpause(held.id)
@@ -149,7 +162,7 @@ class _Return:
         if not wait_until(settled, self._world.clock, RUNNING_SECONDS):
             ended = f"it was started, and does not run after {RUNNING_SECONDS:.0f} s"
         if ended:
-            raise EngineError(f"{ended}; docker logs {held.name} may say why")
+            raise _Final(f"{ended}; docker logs {held.name} may say why")
 
     def _service(self, held: HeldService) -> str:
         """Scale it up where it still is as it was left; what was done. Raises EngineError."""

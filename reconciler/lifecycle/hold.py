@@ -133,6 +133,7 @@ class Hold:
             if self._entry is None:
                 return
             try:
+                self._entry.write(encode(self._record.bringing_back()))
                 back = bring_back(self._record, self._world, self._sure)
                 if not back.failed:
                     self._entry.clear()

@@ -42,7 +42,7 @@ class HeldService(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record. ``why`` names the target; ``traces`` are those of a restore that did not end.
 
-    ``placed``: what it restored is in its place.
+    ``placed``: what it restored is in its place. ``returning``: what was held may have been started again.
     """
 
     format: Literal["reconciler/journal/v1"] = "reconciler/journal/v1"
@@ -51,6 +51,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[HeldService, ...] = ()
     traces: Traces = Traces()
     placed: bool = False
+    returning: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +71,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.replace(item, asked=item.asked or item.wave == wave) for item in self.containers
         )
         return msgspec.structs.replace(self, containers=tuple(changed))
+
+    def bringing_back(self) -> Record:
+        """The same once containers may be started again."""
+        return msgspec.structs.replace(self, returning=True)
 
 
 def encode(record: Record) -> bytes:

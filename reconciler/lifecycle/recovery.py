@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.errors import ReconcilerError
-from reconciler.journal import Journal
+from reconciler.journal import Entry, Journal
 from reconciler.lifecycle.back import bring_back
-from reconciler.lifecycle.journalled import Record, decode
+from reconciler.lifecycle.journalled import Record, decode, encode
 from reconciler.pipeline import extract, mounted
 from reconciler.ports import Engine, Traces, World
 from reconciler.targets.volume import is_left_over
@@ -63,7 +63,7 @@ def recover(world: World) -> Recovered:
     try:
         for content, entry in world.journal.abandoned():
             try:
-                found = _put_right(decode(content), world)
+                found = _put_right(decode(content), entry, world)
                 done += found.done
                 failed += found.failed
                 if not found.failed:
@@ -77,13 +77,14 @@ def recover(world: World) -> Recovered:
     return Recovered(tuple(done), tuple(failed))
 
 
-def _put_right(record: Record, world: World) -> Recovered:
+def _put_right(record: Record, entry: Entry, world: World) -> Recovered:
     """Tidy up what a restore left, then bring back what ran; what of it fails stands in no other's way."""
     why = record.why
     failed = [*_removed(record.traces, world)]
     done = []
     if record.traces != Traces() and not failed:
         done.append(_told(record))
+    entry.write(encode(record.bringing_back()))
     back = bring_back(record, world)
     done += [f"{text}: a run for {why} had died" for text in back.told]
     done += [f"{text} by a run for {why} that died: it is left as it is" for text in back.gone]

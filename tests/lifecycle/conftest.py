@@ -19,6 +19,6 @@ def yard(engine_host: EngineHost, tmp_path: Path) -> Iterator[Yard]:
 
 @pytest.fixture
 def own_yard(own_engine: EngineHost, tmp_path: Path) -> Iterator[Yard]:
-    """On an Engine that this test may kill, restart and freeze."""
-    with closing(Yard(own_engine, tmp_path)) as yard:
+    """On an Engine that this test may kill, restart and freeze; the reconciler waits two seconds for each answer."""
+    with closing(Yard(own_engine, tmp_path, idle=2)) as yard:
         yield yard

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import docker
 from docker.errors import NotFound
@@ -28,14 +29,15 @@ SECOND = 1_000_000_000
 class Yard:
     """Every container made here is named ``NAME-TAG``, mounts the volume ``data-TAG`` at /d, and goes with the yard."""
 
-    def __init__(self, engine: EngineHost, folder: Path) -> None:
+    def __init__(self, engine: EngineHost, folder: Path, idle: float = 60) -> None:
         self.host = engine
         self.folder = folder
         self.tag = uuid.uuid4().hex[:8]
         self.client: docker.DockerClient = engine.client()
         self.volume = f"data-{self.tag}"
         self.data = Path(self.client.volumes.create(self.volume).attrs["Mountpoint"])
-        self._engine: Engine | None = None
+        with mock.patch.dict(os.environ, DOCKER_HOST=engine.url):
+            self.engine = connect(idle)
 
     @property
     def uses(self) -> Uses:
@@ -47,20 +49,9 @@ class Yard:
         """Where the journal is."""
         return self.folder / "state"
 
-    def engine(self, idle: float = 60) -> Engine:
-        """A connection; the first is kept for ``world``."""
-        before = os.environ.get("DOCKER_HOST")
-        os.environ["DOCKER_HOST"] = self.host.url
-        try:
-            self._engine = self._engine or connect(idle)
-        finally:
-            os.environ.pop("DOCKER_HOST")
-            os.environ.update({"DOCKER_HOST": before} if before else {})
-        return self._engine
-
     def world(self, engine: Callable[[], Engine] | None = None) -> World:
         """A clock, that Engine and a journal; nothing else is needed."""
-        host = Host(engine or self.engine, self.folder)
+        host = Host(engine or (lambda: self.engine), self.folder)
         return World(SystemClock(), host, _no_store, "node-1", FileJournal(self.state))
 
     def name(self, short: str) -> str:
@@ -127,8 +118,7 @@ class Yard:
                     container.remove(force=True, v=True)
         self.client.volumes.get(self.volume).remove(force=True)
         self.client.close()
-        if self._engine is not None:
-            self._engine.close()
+        self.engine.close()
 
 
 def health(command: str, interval: float = 0.2, retries: int = 3) -> dict[str, Any]:
