@@ -144,7 +144,8 @@ class Container(msgspec.Struct, frozen=True):
     Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for
     the container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check,
     else starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run.
-    ``auto_remove``: it vanishes when it stops (``--rm``). ``stop_timeout``: seconds that it gets to stop.
+    ``auto_remove``: it vanishes when it stops (``--rm``). ``stop_timeout``: seconds that it gets to stop. ``folder`` is where
+    the Engine keeps what it knows of it, on the Engine's host; empty of a listing, and before its first start.
     """
 
     id: str
@@ -159,6 +160,7 @@ class Container(msgspec.Struct, frozen=True):
     pid: int = 0
     auto_remove: bool = False
     stop_timeout: float = 10.0
+    folder: str = ""
 
     @property
     def service(self) -> str:
@@ -172,12 +174,16 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A Swarm service. ``replicas`` is None in global mode; ``running`` counts the tasks that run."""
+    """A Swarm service. ``replicas`` is None in global mode; ``running`` counts the tasks that run.
+
+    ``labels`` are its own, which its containers do not carry.
+    """
 
     id: str
     name: str
     replicas: int | None
     running: int
+    labels: dict[str, str] = {}
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

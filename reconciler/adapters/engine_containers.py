@@ -80,7 +80,8 @@ class Containers:
         mode = found["Spec"]["Mode"]
         replicas = mode["Replicated"].get("Replicas", 1) if "Replicated" in mode else None
         running = sum(task["Status"]["State"] == "running" for task in tasks)
-        return Service(found["ID"], found["Spec"]["Name"], replicas, running)
+        labels = found["Spec"].get("Labels") or {}
+        return Service(found["ID"], found["Spec"]["Name"], replicas, running, labels)
 
     def scale(self, service: str, replicas: int) -> None:
         """Ask for so many tasks; all else of the service stays as it is."""

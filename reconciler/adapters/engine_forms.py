@@ -95,6 +95,7 @@ def container_of_inspection(found: dict[str, Any]) -> Container:
         pid=state.get("Pid") or 0,
         auto_remove=bool(found["HostConfig"].get("AutoRemove")),
         stop_timeout=_patience(config.get("StopTimeout")),
+        folder=os.path.dirname(found.get("HostnamePath") or found.get("LogPath") or ""),
     )
 
 

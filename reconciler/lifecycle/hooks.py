@@ -60,7 +60,8 @@ class Hooks:
         self._container = container
         self.facts = facts
         self.failed = False
-        self._last: Phase | None = None
+        self._begun: set[str] = set()
+        self._passed: set[str] = set()
         self.outcomes: list[HookOutcome] = []
 
     def learn(self, **facts: object) -> None:
@@ -68,10 +69,10 @@ class Hooks:
         self.facts = msgspec.structs.replace(self.facts, **facts)
 
     def fail(self, error: str) -> tuple[str, ...]:
-        """Something failed: hooks of later phases that say ``always`` run, then ``failure``. What failed of these, too."""
+        """Something failed: of later phases what says ``always``, or is owed, runs; then ``failure``. What failed of these."""
         self.failed = True
         self.learn(error=redact(error))
-        later = _BACKUP[_BACKUP.index(self._last) + 1 :] if self._last in _BACKUP else _BACKUP
+        later = tuple(phase for phase in _BACKUP if phase not in self._begun)
         return tuple(filter(None, (self._attempt(phase) for phase in (*later, *_FAILURE))))
 
     def end(self) -> tuple[str, ...]:
@@ -88,11 +89,13 @@ class Hooks:
     def run(self, phase: Phase) -> None:
         """Run the phase; after a failure only what says ``always``. Raises HookFailed, after those, where one failed."""
         first: HookFailed | None = None
-        self._last = phase
+        self._begun.add(phase)
         for placed in self._placed:
             hook = placed.hook
             told = phase in ("failure", "finally")  # these are for failures too
-            if hook.phase != phase or (((self.failed and not told) or first) and not hook.always):
+            if hook.phase != phase:
+                continue
+            if ((self.failed and not told) or first) and not (hook.always or self._is_owed(placed)):
                 continue
             outcome = self._one(placed)
             self.outcomes.append(outcome)
@@ -101,6 +104,14 @@ class Hooks:
         if first:
             self.failed = True
             raise first
+        self._passed.add(phase)
+
+    def _is_owed(self, placed: Placed) -> bool:
+        """Whether the ``-pre`` that it undoes has run well: its own, or where it has none, all of that phase."""
+        before = placed.hook.phase.replace("-post", "-pre")
+        own = [item for item in self.outcomes if item.origin == placed.origin and item.phase == before]
+        sound = all(item.ignored or not item.error for item in own)
+        return placed.paired and sound and (bool(own) or before in self._passed)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Built by ``spec`` alone; the annotations are the one source of the JSON Schemas 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -270,8 +271,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hooks`` and ``stops`` come from labels; ``holds`` says in words what is held while a target is read; ``problems`` say
     why a target cannot be backed up; ``containers`` names the one that a target was found in. ``unresolved`` are services
-    whose container is missing, so that its targets are not known now. ``notes`` and ``errors`` are pairs of a subject and a
-    message: what discovery found, and labels that cannot be followed.
+    whose container is missing, so that its targets are not known now; ``blind``: discovery could not look at all. ``found``,
+    ``warnings`` and ``errors`` are pairs of a subject and a message: what discovery found and left out, what labels leave
+    undone, and what cannot be followed.
     """
 
     hooks: dict[TargetId, tuple[Placed, ...]] = {}
@@ -280,14 +282,16 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     problems: dict[TargetId, str] = {}
     containers: dict[TargetId, str] = {}
     unresolved: tuple[str, ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
+    blind: bool = False
+    found: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """All specs of one revision. ``commit`` is the git commit they came from (None outside git).
 
-    ``elsewhere`` are the targets of Backups that other nodes carry out, and that are not among ``backups`` therefore.
+    ``elsewhere`` are the Backups that other nodes carry out.
     """
 
     destinations: tuple[Destination, ...] = ()
@@ -296,14 +300,25 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     commit: str | None = None
     live: Live = Live()
-    elsewhere: tuple[TargetId, ...] = ()
+    elsewhere: tuple[Backup, ...] = ()
 
     def on(self, node: str) -> Fleet:
         """What ``node`` carries out of it: the Backups that name it, and those that name none."""
         ours = tuple(backup for backup in self.backups if backup.node in ("", node))
-        others = (backup for backup in self.backups if backup.node not in ("", node))
-        elsewhere = tuple(target.id for backup in others for target in backup.targets)
-        return msgspec.structs.replace(self, backups=ours, elsewhere=elsewhere)
+        others = tuple(backup for backup in self.backups if backup.node not in ("", node))
+        return msgspec.structs.replace(self, backups=ours, elsewhere=others)
+
+    def orphans(self, targets: Iterable[TargetId]) -> list[TargetId]:
+        """Those of ``targets`` that no Backup names, by name. None of them is sure while discovery cannot look.
+
+        What a container of another node, or a missing one, may hold is no orphan either.
+        """
+        if self.live.blind or any(backup.discover for backup in self.elsewhere):
+            return []
+        named = {target.id for backup in (*self.backups, *self.elsewhere) for target in backup.targets}
+        far = (target for backup in self.elsewhere for target in backup.targets)
+        unsure = {*self.live.unresolved, *(target.name for target in far if target.kind == "container")}
+        return sorted(target for target in set(targets) - named if target.service not in unsure)
 
     def quiesce_of(self, target: TargetId) -> Quiesce | None:
         """How containers are held while ``target`` is read: its own word, else its Backup's; None for not at all."""

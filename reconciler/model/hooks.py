@@ -245,10 +245,14 @@ Hooks = Annotated[
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A hook, and where it is written: ``policy``, ``backup shop``, ``target shop/data`` or ``container shop-db``."""
+    """A hook, and where it is written: ``policy``, ``backup shop``, ``target shop/data`` or ``container shop-db``.
+
+    ``paired``: a ``-post`` that is owed once its ``-pre`` has run well, whatever failed between them; so labels have it.
+    """
 
     origin: str
     hook: Hook
+    paired: bool = False
 
 
 class LabelStop(msgspec.Struct, frozen=True):

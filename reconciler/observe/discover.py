@@ -1,49 +1,40 @@
-"""``discover``: targets of what the Engine holds at the moment. Pure; used by ``resolve``."""
+"""``discover``: targets of what the Engine holds at the moment. Pure; used by ``gather``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from reconciler.model import Discover, Target
-from reconciler.observe.mounts import slug, volume_type
+from reconciler.observe.mounts import is_anonymous, slug, volume_type
 from reconciler.ports import Container, Volume
 from reconciler.targets.container import ContainerTarget
 from reconciler.targets.volume import VolumeTarget
 
-_COMPOSE = "com.docker.compose."
+COMPOSE = "com.docker.compose."
+"""What the names of labels begin with that docker compose gives."""
 
 
 class Found(NamedTuple):
     """Targets, those of containers still to be expanded; and what was left out, with why."""
 
     targets: tuple[Target, ...]
-    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
-def discovered(
-    asked: Discover,
-    containers: Collection[Container],
-    volumes: Mapping[str, Volume],
-    taken: Collection[str],
-) -> Found:
-    """What ``asked`` finds. ``taken`` are volumes that targets of the specs name: those go first."""
-    of_containers = _containers(asked, containers) if asked.label else ()
-    mounted = {name for item in of_containers for name in item.volumes}
-    kept: list[Target] = [
-        ContainerTarget(name=slug(item.labels.get(f"{_COMPOSE}service") or item.name), container=item.name)
-        for item in of_containers
-    ]
-    notes = []
+def discovered(asked: Discover, containers: Collection[Container], volumes: Mapping[str, Volume]) -> Found:
+    """What ``asked`` finds: containers first, by name, then volumes."""
+    kept: list[Target] = []
+    for item in sorted(_containers(asked, containers) if asked.label else (), key=lambda item: item.name):
+        service = item.labels.get(f"{COMPOSE}service") or item.service or item.name
+        kept.append(ContainerTarget(name=slug(service), container=item.name))
+    left_out = []
     for volume in sorted(_volumes(asked, volumes), key=lambda item: item.name):
-        if volume.name in taken or volume.name in mounted:
-            continue
-        if re.fullmatch("[0-9a-f]{64}", volume.name):
-            notes.append(f"volume {volume.name[:12]}… has no name of its own: left out")
-            continue
-        kept.append(_volume(volume, containers, volumes))
-    return Found(tuple(kept), tuple(notes))
+        if is_anonymous(volume.name):
+            left_out.append(f"volume {volume.name[:12]}… is left out: it has no name of its own")
+        else:
+            kept.append(_volume(volume, containers, volumes))
+    return Found(tuple(kept), tuple(left_out))
 
 
 def _containers(asked: Discover, containers: Collection[Container]) -> tuple[Container, ...]:
@@ -52,7 +43,7 @@ def _containers(asked: Discover, containers: Collection[Container]) -> tuple[Con
         item
         for item in containers
         if _matches(asked.label, item.labels)
-        and (not project or item.labels.get(f"{_COMPOSE}project") == project)
+        and (not project or item.labels.get(f"{COMPOSE}project") == project)
     )
 
 
@@ -62,7 +53,7 @@ def _volumes(asked: Discover, volumes: Mapping[str, Volume]) -> list[Volume]:
         item
         for item in volumes.values()
         if (not asked.label or _matches(asked.label, item.labels))
-        and (not project or item.labels.get(f"{_COMPOSE}project") == project)
+        and (not project or item.labels.get(f"{COMPOSE}project") == project)
     ]
 
 
@@ -74,9 +65,9 @@ def _matches(asked: str | None, labels: Mapping[str, str]) -> bool:
 def _volume(volume: Volume, containers: Collection[Container], volumes: Mapping[str, Volume]) -> VolumeTarget:
     """Named after the one service that mounts it, else after the project, else after itself."""
     services = {
-        item.labels.get(f"{_COMPOSE}service", "") for item in containers if volume.name in item.volumes
+        item.labels.get(f"{COMPOSE}service", "") for item in containers if volume.name in item.volumes
     } - {""}
-    project = volume.labels.get(f"{_COMPOSE}project", "")
+    project = volume.labels.get(f"{COMPOSE}project", "")
     service = services.pop() if len(services) == 1 else project
     if not service:
         return VolumeTarget(name=slug(volume.name), volume=volume.name)

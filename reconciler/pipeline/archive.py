@@ -68,16 +68,17 @@ class TreeSource:
         exclude: Sequence[str] = (),
         facts: dict[str, str] | None = None,
         *,
-        as_it_stands: bool = False,
+        shown: str = "",
     ) -> None:
         """Start tar on ``root``, a folder or a file. Raises SourceError when there is no such thing, or no tar.
 
-        ``as_it_stands``: links on the way are followed by the kernel alone, as below ``/proc/PID/root``.
+        ``shown``: what messages call a root whose path is to be taken as it stands, such as ``/proc/PID/fd/3``.
         """
-        self._root = root if as_it_stands else Path(os.path.realpath(root))
+        self._root = root if shown else Path(os.path.realpath(root))
+        self._shown = shown or str(self._root)
         self._facts = facts or {}
         self._check = TarCheck()
-        self._identity = _identity(self._root)
+        self._identity = self._seen()
         self._root_is_folder = self._root.is_dir()
         try:
             self._tar = start(_command(self._root, exclude), {"LC_ALL": "C", "TAR_OPTIONS": ""})
@@ -107,15 +108,15 @@ class TreeSource:
         status = self._tar.wait()
         self._drain.join()
         if status < 0:
-            raise SourceError(f"tar was ended by {how_it_ended(status)} while it read {self._root}")
+            raise SourceError(f"tar was ended by {how_it_ended(status)} while it read {self._shown}")
         if self._messages.grave or status > 2 or (status and not self._messages.harmless):
             said = "; ".join(self._messages.grave) or "it did not say why"
-            raise SourceError(f"tar could not read all of {self._root} ({how_it_ended(status)}): {said}")
+            raise SourceError(f"tar could not read all of {self._shown} ({how_it_ended(status)}): {said}")
         self._check.finish()
-        if self._root_is_folder and _identity(self._root) != self._identity:
-            raise SourceError(f"{self._root} was replaced by another folder while it was read")
+        if self._root_is_folder and self._seen() != self._identity:
+            raise SourceError(f"{self._shown} was replaced by another folder while it was read")
         if not self._check.members:
-            raise SourceError(f"{self._root} vanished before it was read")
+            raise SourceError(f"{self._shown} vanished before it was read")
         return SourceReport(self._check.members, self._messages.warnings, self._facts)
 
     def close(self) -> None:
@@ -123,6 +124,14 @@ class TreeSource:
         end_group(self._tar)
         self._drain.join()
         self._stdout.close()
+
+    def _seen(self) -> tuple[int, int]:
+        """What tells the root from another thing of the same name. Raises SourceError when it is gone."""
+        try:
+            status = self._root.stat()
+        except OSError as error:
+            raise SourceError(f"{self._shown} cannot be read: {error.strerror}") from None
+        return status.st_dev, status.st_ino
 
 
 class Messages:
@@ -166,15 +175,6 @@ def _exclusion(pattern: str) -> tuple[str, str]:
     if "/" in name:
         return "--anchored", f"--exclude=./{name.removeprefix('/')}{tail}"
     return "--no-anchored", f"--exclude={name}{tail}"
-
-
-def _identity(root: Path) -> tuple[int, int]:
-    """What tells ``root`` from another thing of the same name. Raises SourceError when it is gone."""
-    try:
-        status = root.stat()
-    except OSError as error:
-        raise SourceError(f"{root} cannot be read: {error.strerror}") from None
-    return status.st_dev, status.st_ino
 
 
 def _shortened(text: str) -> str:

@@ -24,10 +24,11 @@ class MountSink:
 
     staged = True
 
-    def __init__(self, place: Path, name: str) -> None:
-        """``name`` is what messages call it."""
+    def __init__(self, place: Path, name: str, lasting: Path | None = None) -> None:
+        """``name`` is what messages call it; ``lasting``: its path where ``place`` is one for this process alone."""
         self._place = place
         self._name = name
+        self._lasting = lasting or place
 
     @property
     def uses(self) -> Uses:
@@ -37,12 +38,12 @@ class MountSink:
     @property
     def traces(self) -> Traces:
         """What lies inside the mount."""
-        return Traces(mounts=(str(self._place),))
+        return Traces(mounts=(str(self._lasting),))
 
     @property
     def kept(self) -> str:
         """The hidden folder in the mount."""
-        return str(self._place / _OLD) if (self._place / _OLD).exists() else ""
+        return str(self._lasting / _OLD) if (self._place / _OLD).exists() else ""
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when there is data and ``overwrite`` is not given."""

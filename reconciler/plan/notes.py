@@ -7,6 +7,7 @@ from datetime import datetime
 
 from reconciler.copies321 import rule321
 from reconciler.model import Note
+from reconciler.model.actions import Severity
 from reconciler.plan.orphans import orphans
 from reconciler.plan.view import View
 from reconciler.retention import horizon
@@ -71,5 +72,12 @@ def _future(view: View, now: datetime) -> Iterable[Note]:
 def _live(view: View) -> Iterable[Note]:
     """What the containers of the moment add, and what is wrong with their labels."""
     live = view.fleet.live
-    yield from (Note("info", "discovered", subject, text) for subject, text in sorted(set(live.notes)))
-    yield from (Note("error", "labels", subject, text) for subject, text in sorted(set(live.errors)))
+    told: tuple[tuple[Severity, Iterable[tuple[str, str]]], ...] = (
+        ("info", live.found),
+        ("warning", live.warnings),
+        ("error", live.errors),
+    )
+    for severity, pairs in told:
+        for subject, text in sorted(set(pairs)):
+            topic = "labels" if subject.startswith("container ") else "discovered"
+            yield Note(severity, topic, subject, text)

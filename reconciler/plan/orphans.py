@@ -14,9 +14,7 @@ from reconciler.retention import horizon
 
 def orphans(view: View) -> list[TargetId]:
     """Targets with copies that no Backup of any node names."""
-    named = {target.id for backup in view.fleet.backups for target in backup.targets}
-    found = set(view.holdings) - named - set(view.fleet.elsewhere)
-    return sorted(target for target in found if target.service not in view.fleet.live.unresolved)
+    return view.fleet.orphans(view.holdings)
 
 
 def orphan_wishes(view: View, now: datetime) -> list[Wish]:

@@ -186,13 +186,7 @@ def _destination(item: Destination, listing: Listing | None, markers: Mapping[st
 
 
 def _orphans(facts: Facts) -> tuple[Orphan, ...]:
-    named = {target.id for backup in facts.fleet.backups for target in backup.targets}
-    named.update(facts.fleet.elsewhere)
-    found = (target for target in sorted(set(facts.copies) - named))
-    unresolved = facts.fleet.live.unresolved
-    return tuple(
-        _orphan(target, facts.copies[target]) for target in found if target.service not in unresolved
-    )
+    return tuple(_orphan(target, facts.copies[target]) for target in facts.fleet.orphans(facts.copies))
 
 
 def _orphan(target: TargetId, held: Copies) -> Orphan:

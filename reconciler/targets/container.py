@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.fleet import Exclude
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
+from reconciler.pipeline.inside import Inside, look_inside
 from reconciler.pipeline.mounted import MountSink
 from reconciler.ports import NO_FACTS, Container, Host, Sink, Source
 
@@ -68,8 +69,8 @@ class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):
         """Begin to read the one mount. Raises SourceError, EngineError."""
         found, place = self._found(host), self._place()
         facts = {"container": self.container, "mount": place}
-        if here := _seen_from_here(found):
-            return TreeSource(Path(f"{here}{place}"), self.exclude, facts, as_it_stands=True)
+        if here := _folder_of(found, place):
+            return _MountSource(here, self.exclude, facts, f"{self.container}:{place}")
         if self.exclude:
             raise SourceError(
                 f"{self.container}:{place} can be read inside the container alone, where exclude is not known"
@@ -83,13 +84,16 @@ class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):
     def sink(self, host: Host, facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go into the running container. Raises Refused."""
         place = facts.get("mount") or self._place()
-        here = _seen_from_here(self._found(host))
-        if not here:
+        found = self._found(host)
+        here = _folder_of(found, place)
+        if here is None:
             raise Refused(
-                f"{self.container}:{place} exists in the container alone, which runs on another machine:"
+                f"{self.container}:{place} exists in the container alone, which does not run on this machine:"
                 f" restore with --to path:DIR and copy it in with docker cp"
             )
-        return MountSink(Path(f"{here}{place}"), f"{self.container}:{place}")
+        # Never let go: whoever cleans up after a failure must not find another folder under the same number.
+        lasting = Path(f"/proc/{found.pid}/root{here.place}")
+        return MountSink(here.path, f"{self.container}:{place}", lasting)
 
     def restore_command(self, key: str) -> str:  # noqa: ARG002 - a port's signature
         """By hand: unpack in the container."""
@@ -98,7 +102,7 @@ class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):
 
     def _place(self) -> str:
         """The path of the one mount that is left to this kind."""
-        if len(self.mounts) != 1:
+        if len(self.mounts) != 1 or not self.mounts[0].startswith("/"):
             raise SourceError(f"container {self.container} was not looked at: its mounts are not known")
         return self.mounts[0]
 
@@ -109,16 +113,30 @@ class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):
         return found
 
 
-def _seen_from_here(container: Container) -> str:
-    """The root of a running container as this machine sees it; empty when it runs elsewhere, or not at all."""
-    if not container.pid:
-        return ""
-    try:
-        groups = Path(f"/proc/{container.pid}/cgroup").read_text(encoding="utf-8")
-        mounts = Path(f"/proc/{container.pid}/mountinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return f"/proc/{container.pid}/root" if container.id in groups or container.id in mounts else ""
+class _MountSource(TreeSource):
+    """A tree that is held open while it is read, since only the container knows its path."""
+
+    def __init__(self, here: Inside, exclude: Sequence[str], facts: dict[str, str], shown: str) -> None:
+        self._here = here
+        try:
+            super().__init__(here.path, exclude, facts, shown=shown)
+        except BaseException:
+            here.close()
+            raise
+
+    def close(self) -> None:
+        """End tar, and let the tree go."""
+        super().close()
+        self._here.close()
+
+
+def _folder_of(container: Container, place: str) -> Inside | None:
+    """The folder at ``place``, where this machine can reach it."""
+    here = look_inside(container, place)
+    if here is not None and not here.path.is_dir():
+        here.close()
+        return None
+    return here
 
 
 def _missing(name: str, host: Host) -> str:
