@@ -37,7 +37,13 @@ def run(hook: Hook, call: HookCall) -> None:
         call.said(line)
 
     process = _started(hook, call, mark)
-    timer = threading.Timer(call.timeout, marked.end, (mark,))
+    late = threading.Event()
+
+    def expire() -> None:
+        late.set()
+        marked.end(mark)
+
+    timer = threading.Timer(call.timeout, expire)
     timer.start()
     try:
         _listen(process, Lines(said))
@@ -47,10 +53,9 @@ def run(hook: Hook, call: HookCall) -> None:
         process.wait()
         raise
     finally:
-        late = not timer.is_alive()
         timer.cancel()
         timer.join()
-    if late:
+    if late.is_set():
         raise ReconcilerError(f"the script took longer than {call.timeout:g} s and was ended")
     if status:
         marked.end(mark)
