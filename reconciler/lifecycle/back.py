@@ -124,8 +124,7 @@ class _Return:
         found = self._engine.container(held.id)
         if found is None:
             raise _Gone
-        ours = self._record.returning or held.id in self._begun
-        if not held.asked or (found.started != held.started and (found.is_up or not ours)):
+        if self._is_settled(held, found):
             return ""
         for other in held.awaits:
             await_health(other, self._engine, self._world.clock)
@@ -138,6 +137,13 @@ class _Return:
             self._engine.start(held.id)
         self._insist_running(held)
         return "was continued" if held.how == "pause" else "was started again"
+
+    def _is_settled(self, held: HeldContainer, found: Container) -> bool:
+        """Whether there is nothing to do: it was never touched, or somebody has started it since."""
+        if found.started == held.started:
+            return found.is_up and not held.asked
+        ours = self._record.returning or held.id in self._begun
+        return found.is_up or not ours
 
     def _make_sure(self, held: HeldContainer, found: Container) -> None:
         """After this, no stop or pause that somebody asked for before takes effect any more."""
