@@ -174,7 +174,7 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A Swarm service. ``replicas`` is None in global mode; ``running`` counts the tasks that run.
+    """A Swarm service. ``replicas`` is None in global mode; ``running`` counts the tasks that run, ``ending`` those that end.
 
     ``labels`` are its own, which its containers do not carry.
     """
@@ -184,6 +184,7 @@ class Service(msgspec.Struct, frozen=True):
     replicas: int | None
     running: int
     labels: dict[str, str] = {}
+    ending: int = 0
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,9 +79,16 @@ class Containers:
             raise
         mode = found["Spec"]["Mode"]
         replicas = mode["Replicated"].get("Replicas", 1) if "Replicated" in mode else None
-        running = sum(task["Status"]["State"] == "running" for task in tasks)
+        wanted = [task["DesiredState"] == "running" for task in tasks if task["Status"]["State"] == "running"]
         labels = found["Spec"].get("Labels") or {}
-        return Service(found["ID"], found["Spec"]["Name"], replicas, running, labels)
+        return Service(
+            found["ID"],
+            found["Spec"]["Name"],
+            replicas,
+            sum(wanted),
+            labels,
+            ending=len(wanted) - sum(wanted),
+        )
 
     def scale(self, service: str, replicas: int) -> None:
         """Ask for so many tasks; all else of the service stays as it is."""

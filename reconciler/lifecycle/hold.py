@@ -215,4 +215,4 @@ def _tasks(engine: Engine, service: str) -> int:
     """How many tasks of it run anywhere, or as containers here."""
     here = sum(item.service == service and item.is_up for item in engine.containers())
     found = engine.service(service)
-    return max(here, found.running if found else 0)
+    return max(here, found.running + found.ending if found else 0)
