@@ -39,6 +39,7 @@ from reconciler.adapters.engine_forms import (
     volume_of,
 )
 from reconciler.adapters.engine_wire import IDLE, Wire, ask, ping
+from reconciler.adapters.secrets import guard
 from reconciler.errors import EngineError, NoEngine
 from reconciler.model import SourceReport
 from reconciler.ports import Container, Engine, Execution, Image, Source, Volume
@@ -237,6 +238,7 @@ class DockerEngine(Containers):
         """(id, time of start) of a running container. Raises EngineError when it does not run."""
         with _engine_errors(f"looking at container {container}"):
             found = self._api.inspect_container(container)
+        guard(entry.partition("=")[::2] for entry in found["Config"].get("Env") or ())
         if not found["State"]["Running"] or found["State"]["Paused"]:
             raise EngineError(f"container {container} is {found['State']['Status']}: start it first")
         return found["Id"], found["State"]["StartedAt"]
