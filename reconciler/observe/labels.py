@@ -92,9 +92,11 @@ def _offen_hook(name: str, step: str, command: str, user: str | None, errors: li
         if not words:
             raise ValueError("it is empty")
         return [_hook({"phase": step, "exec": _exec(name, words, user)})]
-    except (ValueError, msgspec.ValidationError) as error:
-        errors.append(f"label {OFFEN}{step} cannot be followed: {_reason(error)}")
-        return []
+    except msgspec.ValidationError:  # nothing else of it can be amiss
+        errors.append(f'label {OFFEN}{step}.user cannot be followed: "{user}" is no name of a user')
+    except ValueError as error:
+        errors.append(f"label {OFFEN}{step} cannot be followed: {error}")
+    return []
 
 
 def _on(value: str) -> str:
@@ -114,8 +116,8 @@ def velero(container: Container, siblings: Mapping[str, str]) -> Labelled:
             continue
         try:
             hooks.append(_velero_hook(container.name, prefix, phase, given, siblings))
-        except (ValueError, msgspec.ValidationError) as error:
-            errors.append(f"labels {prefix}… cannot be followed: {_reason(error)}")
+        except ValueError as error:
+            errors.append(f"labels {prefix}… cannot be followed: {error}")
     if sum(hook.phase == "archive-pre" for hook in hooks) > 1:
         errors.append(
             "labels hook.backup.velero.io/… and pre.hook.backup.velero.io/… say the same: remove the former"
@@ -189,35 +191,24 @@ def _truth(text: str) -> bool:
 
 
 def _exec(container: str, words: tuple[str, ...], user: str | None) -> dict[str, object]:
-    return {"container": container, "command": list(words), **({"user": user} if user is not None else {})}
+    return {"container": container, "command": list(words), **({"user": user} if user else {})}
 
 
 def _hook(fields: Mapping[str, object]) -> Hook:
     return msgspec.convert(fields, Hook)
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return (
-        f"{text.partition(' - at ')[0]} ({text.rpartition('.')[2].strip('`')})" if " - at " in text else text
-    )
-
-
 def _with_prefix(labels: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in labels.items() if key.startswith(prefix)}
 
 
-def _unknown(given: Mapping[str, str], known: tuple[str, ...], prefix: str) -> Iterator[str]:
+def _unknown(given: Mapping[str, str], known: Sequence[str], prefix: str) -> Iterator[str]:
     for key in sorted(given.keys() - set(known)):
         meant = _OLD_KEYS.get(key)
-        hint = (
-            f": it is called {prefix}{meant} now"
-            if meant
-            else _hint(prefix + key, [prefix + each for each in known])
-        )
+        hint = f": it is called {prefix}{meant} now" if meant else _hint(key, known, prefix)
         yield f"label {prefix}{key} is not known{hint}"
 
 
-def _hint(key: str, known: Sequence[str]) -> str:
+def _hint(key: str, known: Sequence[str], prefix: str = "") -> str:
     close = get_close_matches(key, known, 1)
-    return f" (did you mean {close[0]}?)" if close else f"; known are {', '.join(known)}"
+    return f" (did you mean {prefix}{close[0]}?)" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,5 @@
+"""Containers on a real Engine."""
+
+from tests.lifecycle.conftest import yard
+
+__all__ = ["yard"]
