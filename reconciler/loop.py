@@ -20,7 +20,18 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.apply import Result, run
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
-from reconciler.model import Fleet, Listing, Note, Observation, Outcome, Plan, Restore, Sealed, TargetId
+from reconciler.model import (
+    Fleet,
+    Listing,
+    Memory,
+    Note,
+    Observation,
+    Outcome,
+    Plan,
+    Restore,
+    Sealed,
+    TargetId,
+)
 from reconciler.model.status import Status
 from reconciler.ports import Progress, World
 from reconciler.repository import Repository
@@ -69,7 +80,7 @@ class Session(NamedTuple):
     def observe(self, before: Observation | None = None) -> Observation:
         """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
         seen = observe.everything(self.fleet, self.world, self._seen(), self.now, before)
-        return msgspec.structs.replace(seen, restores=self._restores(), forgetful=self._forgetful)
+        return msgspec.structs.replace(seen, restores=self._restores(), memory=self._memory())
 
     def plan(
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()
@@ -102,16 +113,26 @@ class Session(NamedTuple):
     def _restore(self, seen: Observation, action: Restore, progress: Progress) -> Result:
         """Carry out a Restore document; a phase of its own, which apply does not know."""
         done = carry_out(action, self.fleet, seen.listings, self.world, progress)
-        return Result(warnings=done.warnings, size=done.manifest.size, hooks=done.hooks)
+        return Result(error=done.error, warnings=done.warnings, size=done.size, hooks=done.hooks)
 
     def _restores(self) -> dict[str, str]:
-        """How each Restore document ended: as the status says, and as this machine remembers, which is the newer."""
+        """How each Restore document ended: done where the status or this machine remembers that, else what is newer."""
         told = {item.digest: str(item.state) for item in (self.previous.restores if self.previous else ())}
-        return told | remembered(self.fleet, self.world)
+        try:
+            here = remembered(self.fleet, self.world)
+        except ReconcilerError:
+            here = {}
+        return told | {
+            digest: told[digest] if told.get(digest) == "done" else here[digest] for digest in here
+        }
 
-    @property
-    def _forgetful(self) -> bool:
-        return self.previous is None
+    def _memory(self) -> Memory:
+        """Whether it can be told which Restore documents were carried out before."""
+        try:
+            remembered(self.fleet, self.world)
+        except ReconcilerError as error:
+            return Memory(unreadable=str(error))
+        return Memory(unreadable=self.unreadable, empty=self.previous is None)
 
     def _publish(self, status: Status) -> tuple[str | None, str]:
         """The status commit, and why there is none where there should be one: no backup waits for a status."""

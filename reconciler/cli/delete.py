@@ -67,9 +67,9 @@ def delete(  # noqa: PLR0913 - one for each option
       reconciler delete gone/data --all --force
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
+    from reconciler.choosing import find_target
     from reconciler.cli.progress import bars
     from reconciler.model import Plan
-    from reconciler.restore.choose import find_target
 
     if sum(map(bool, (at_text, before_text, everything))) != 1:
         raise click.UsageError("say which copies: one of --at, --before and --all")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from reconciler.loop import Session
     from reconciler.model import Artifact
     from reconciler.restore import Choice, Restored
+
+
+_NEVERTHELESS = (
+    "to restore before they are mended: write the Destination alone into a file, and say --specs FILE; or do it by hand with the"
+    " command in the manifest beside the artifact (docs/restore.md)"
+)
 
 
 @click.command(short_help="Bring a target back, verified first.")
@@ -68,8 +76,8 @@ def restore(  # noqa: PLR0913 - one for each option
     """Restore a target: the artifact is verified first, unpacked beside, and only then put in place of the old data.
 
     Refuses to replace data without --overwrite; when anything fails, the old data is still there. Containers that hold the
-    place are stopped for the moment of the swap and started again. The key of an encrypted
-    copy is tried before anything else; keys come from the specs, from --identity and, for OpenPGP, from gpg's own keyring.
+    place are stopped for the moment of the swap and started again. The key of an encrypted copy is tried before anything
+    else; keys come from the specs, from --identity and, for OpenPGP, from gpg's own keyring.
 
     \b
     Examples:
@@ -78,34 +86,45 @@ def restore(  # noqa: PLR0913 - one for each option
       reconciler restore shop/dump --to - | pg_restore --list
       reconciler restore shop/dump --identity ~/age.key --overwrite
     """  # noqa: D301 - click wants the real \b
-    from reconciler import loop
     from reconciler.cli.progress import bars
-    from reconciler.restore import Way, read_manifest, stopping
-    from reconciler.restore import restore as bring_back
-    from reconciler.restore.hooks import restore_hooks
-    from reconciler.restore.keys import proven_keys
-    from reconciler.restore.sinks import find_sink
+    from reconciler.restore.bringing import Asked, Bringing
 
-    with loop.acting_session(path) as session:
-        fleet, world = session.fleet, session.world
+    with _acting(path) as session:
         _warn(session.recovered.told)
         choice, doubts = _chosen(session, target, at_text, source)
-        manifest = read_manifest(choice, fleet, world)
-        keys = proven_keys(choice, manifest, fleet, world, identities)
-        sink = find_sink(to, manifest, fleet, world.host)
-        sink.check(overwrite=overwrite)
+        told: list[str] = []
+
+        def warn(text: str) -> None:
+            told.append(text)
+            _warn((text,))
+
+        asked = Asked(to, overwrite, not no_stop, identities)
+        bringing = Bringing(choice, asked, session.fleet, session.world, warn)
         with bars(quiet=output == "json") as progress:
-            hooks = restore_hooks(choice, manifest, to, fleet, world, progress)
-            how = stopping(fleet, choice.artifact.target, allowed=not no_stop)
-            way = Way(sink, hooks, progress.advanced, keys, how)
             progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
-            done = bring_back(choice, way, fleet, world)
+            done = bringing.run(progress)
             progress.end()
     _warn(done.warnings)
     if output == "json":
-        print_json({"manifest": done.manifest, "from": done.destination, "warnings": doubts + done.warnings})
+        warnings = (*doubts, *told, *done.warnings)
+        print_json(
+            {"manifest": done.manifest, "from": done.destination, "warnings": warnings, "hooks": done.hooks}
+        )
     else:
         _tell(choice.artifact, done, to)
+
+
+@contextmanager
+def _acting(path: Path) -> Iterator[Session]:
+    """The session; where the specs cannot be used, their problems and how to restore nevertheless."""
+    from reconciler import loop
+    from reconciler.errors import SpecError
+
+    try:
+        with loop.acting_session(path) as session:
+            yield session
+    except SpecError as error:
+        raise SpecError((*error.problems, _NEVERTHELESS)) from None
 
 
 def _chosen(

@@ -99,18 +99,25 @@ class Probe(msgspec.Struct, frozen=True):
     stored_files: int = 0
 
 
+class Memory(msgspec.Struct, frozen=True):
+    """Of what was carried out before. ``empty``: there is no earlier status. ``unreadable`` says why nothing can be told."""
+
+    unreadable: str = ""
+    empty: bool = False
+
+
 class Observation(msgspec.Struct, frozen=True):
     """Everything that a plan may know of the world. Listings by destination name, probes by target.
 
-    ``restores`` says by the digest of a Restore document how it ended: done, failed or interrupted. ``forgetful``: there is
-    nothing that would remember whether one was carried out already.
+    ``restores`` says by the digest of a Restore document how it ended: done, failed, interrupted or withheld. ``memory`` tells
+    what may be concluded where it says nothing.
     """
 
     listings: dict[str, Listing] = {}
     probes: dict[TargetId, Probe] = {}
     node: str = ""
     restores: dict[str, str] = {}
-    forgetful: bool = False
+    memory: Memory = Memory()
 
 
 class SourceReport(msgspec.Struct, frozen=True):

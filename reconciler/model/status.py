@@ -17,6 +17,7 @@ from reconciler.model.fleet import Tier
 ConditionType = Literal["Ready", "Converged", "Healthy"]
 Truth = Literal["True", "False", "Unknown"]
 TargetState = Literal["good", "failing", "unknown", "suspended"]
+RestoreState = Literal["done", "failed", "interrupted", "withheld"]
 OutcomeState = Literal["done", "partial", "failed", "skipped"]
 
 
@@ -174,7 +175,7 @@ class RestoreStatus(StatusModel, frozen=True, kw_only=True):
     digest: str
     target: str
     key: str
-    state: Literal["done", "failed", "interrupted"]
+    state: RestoreState
     time: datetime
     error: str = ""
 

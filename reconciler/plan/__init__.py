@@ -26,7 +26,7 @@ from reconciler.plan.guard import withhold
 from reconciler.plan.notes import fleet_notes
 from reconciler.plan.orphans import orphan_wishes
 from reconciler.plan.recovery import recoveries
-from reconciler.plan.restores import restore_wishes
+from reconciler.plan.restores import restore_orders, spare
 from reconciler.plan.target import Wish, plan_target
 from reconciler.plan.view import View
 
@@ -54,18 +54,19 @@ def make(
         if only is None or target.id in only
     ]
     wishes += orphan_wishes(view, now) if only is None else []
+    orders = restore_orders(view, now, only)
+    wishes = [spare(wish, orders.replaced) for wish in wishes]
     prunes, withheld = withhold(fleet, wishes)
-    restores, undone = restore_wishes(view, now) if only is None else ([], [])
     notes = [
         *fleet_notes(view, now),
         *waiting,
-        *undone,
+        *orders.notes,
         *(note for wish in wishes for note in wish.notes),
         *withheld,
     ]
     return Plan(
         now=now,
-        actions=(*recover, *_adoptions(seen), *_made(wishes), *restores, *prunes),
+        actions=(*recover, *_adoptions(seen), *orders.actions, *_made(wishes), *prunes),
         notes=tuple(sorted(notes, key=lambda note: (note.topic, note.subject, note.message))),
         commit=fleet.commit,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import get_args
 
-from reconciler.model import Fleet, HookOutcome, Observation, Outcome, Restore
-from reconciler.model.status import HookStatus, RestoreStatus, Status
+from reconciler.model import Fleet, HookOutcome, Observation, Outcome, Restore, RestoreOrder
+from reconciler.model.status import HookStatus, RestoreState, RestoreStatus, Status
 from reconciler.report.text import clean
 
 MOST = 500
@@ -23,17 +24,25 @@ def restores(
             item = _of(fleet, outcome, outcome.action, now)
             known[item.digest] = item
     for order in fleet.restores:
-        state = seen.restores.get(order.digest, "")
-        if state in ("failed", "interrupted", "done") and order.digest not in known:
+        state = _remembered(seen, order)
+        if state and order.digest not in known:
             known[order.digest] = RestoreStatus(
                 name=order.name,
                 digest=order.digest,
                 target=str(order.target),
                 key="",
-                state="done" if state == "done" else "failed" if state == "failed" else "interrupted",
+                state=state,
                 time=now,
             )
     return tuple(sorted(known.values(), key=lambda item: (item.time, item.digest)))[-MOST:]
+
+
+def _remembered(seen: Observation, order: RestoreOrder) -> RestoreState | None:
+    """How it ended before; withheld where nothing tells, and data would be replaced: later runs are to know of that."""
+    state = seen.restores.get(order.digest, "")
+    if not state and seen.memory.empty and order.overwrite:
+        return "withheld"
+    return next((known for known in get_args(RestoreState) if known == state), None)
 
 
 def _of(fleet: Fleet, outcome: Outcome, action: Restore, now: datetime) -> RestoreStatus:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.adapters.secrets import redact
+from reconciler.choosing import Choice, choose, passed_over, unseen
 from reconciler.errors import ReconcilerError
 from reconciler.journal import Entry
 from reconciler.lifecycle.hold import Hold
@@ -17,7 +18,6 @@ from reconciler.lifecycle.hooks import HookFailed
 from reconciler.lifecycle.journalled import Record, encode
 from reconciler.model import Fleet
 from reconciler.ports import Sink, Traces, World
-from reconciler.restore.choose import Choice, choose, passed_over, unseen
 from reconciler.restore.fetch import fetch, read_manifest
 from reconciler.restore.keys import proven_keys
 from reconciler.restore.users import insist_stoppable, stopped

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+from reconciler.choosing import Choice
 from reconciler.errors import ReconcilerError
-from reconciler.model import Copy, Fleet, Listing, Restore
+from reconciler.model import Copy, Fleet, HookOutcome, Listing, Restore
 from reconciler.ports import Progress, World
-from reconciler.restore import Restored, Way, read_manifest, restore, stopping
-from reconciler.restore.choose import Choice
-from reconciler.restore.hooks import restore_hooks
-from reconciler.restore.keys import proven_keys
-from reconciler.restore.sinks import find_sink
+from reconciler.restore.bringing import Asked, Bringing
 
 _BEGUN, _DONE, _FAILED = b"begun", b"done", b"failed"
 
 
+class Carried(NamedTuple):
+    """What came of it; ``error`` is empty on success, ``size`` is in stored bytes."""
+
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    hooks: tuple[HookOutcome, ...] = ()
+    size: int = 0
+
+
 def remembered(fleet: Fleet, world: World) -> dict[str, str]:
-    """How each document ended, by its digest, as this machine remembers it."""
+    """How each document ended, by its digest, as this machine remembers it. Raises ReconcilerError."""
     states: dict[str, str] = {}
     for order in fleet.restores:
-        note = world.journal.recall(_name(order.digest))
+        note = world.journal.recall(_name(order.name, order.digest))
         if note is not None:
             states[order.digest] = "interrupted" if note == _BEGUN else note.decode(errors="replace")
     return states
@@ -28,26 +35,33 @@ def remembered(fleet: Fleet, world: World) -> dict[str, str]:
 
 def carry_out(
     action: Restore, fleet: Fleet, listings: Mapping[str, Listing], world: World, progress: Progress
-) -> Restored:
-    """Restore what the action names. Raises ReconcilerError; it is not tried again then, nor when this process dies."""
-    digest = next(order.digest for order in fleet.restores if order.name == action.name)
-    world.journal.remember(_name(digest), _BEGUN)
+) -> Carried:
+    """Restore what the action names. What fails is not tried again, nor what was begun when this process died.
+
+    Raises ReconcilerError where nothing could be remembered, and therefore nothing was done.
+    """
+    name = _name(action.name, next(order.digest for order in fleet.restores if order.name == action.name))
+    world.journal.remember(name, _BEGUN)
+    told: list[str] = []
+    bringing = Bringing(
+        _choice(action, listings), Asked(action.to or None, action.overwrite), fleet, world, told.append
+    )
     try:
-        choice = _choice(action, listings)
-        manifest = read_manifest(choice, fleet, world)
-        keys = proven_keys(choice, manifest, fleet, world, ())
-        to = action.to or None
-        sink = find_sink(to, manifest, fleet, world.host)
-        sink.check(overwrite=action.overwrite)
-        hooks = restore_hooks(choice, manifest, to, fleet, world, progress)
-        done = restore(
-            choice, Way(sink, hooks, progress.advanced, keys, stopping(fleet, action.target)), fleet, world
-        )
-    except ReconcilerError:
-        world.journal.remember(_name(digest), _FAILED)
-        raise
-    world.journal.remember(_name(digest), _DONE)
-    return done
+        done = bringing.run(progress)
+    except ReconcilerError as error:
+        told += _remember(name, _FAILED, world)
+        return Carried(str(error), tuple(told), bringing.hooks)
+    told += _remember(name, _DONE, world)
+    return Carried("", (*told, *done.warnings), done.hooks, done.manifest.size)
+
+
+def _remember(name: str, how: bytes, world: World) -> list[str]:
+    """The status remembers it, too: a journal that fails now is no failure of the restore."""
+    try:
+        world.journal.remember(name, how)
+    except ReconcilerError as error:
+        return [str(error)]
+    return []
 
 
 def _choice(action: Restore, listings: Mapping[str, Listing]) -> Choice:
@@ -60,5 +74,5 @@ def _choice(action: Restore, listings: Mapping[str, Listing]) -> Choice:
     return Choice(copies[0][1].artifact, tuple(copies))
 
 
-def _name(digest: str) -> str:
-    return f"restore-{digest}"
+def _name(order: str, digest: str) -> str:
+    return f"restore-{order}-{digest}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 
+from reconciler.choosing import Choice
 from reconciler.errors import CipherError, Corrupt, ReconcilerError, StoreError, WrongKey
 from reconciler.manifests import decode
 from reconciler.model import Copy, Fleet, Manifest
@@ -12,7 +13,6 @@ from reconciler.naming import manifest_key
 from reconciler.pipeline.decrypt import Keys
 from reconciler.pipeline.unpack import unpack, verified
 from reconciler.ports import Store, World
-from reconciler.restore.choose import Choice
 from reconciler.restore.way import Restored, Way
 
 

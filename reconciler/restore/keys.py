@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reconciler.adapters.secrets import resolve
+from reconciler.choosing import Choice
 from reconciler.errors import CipherError, ReconcilerError, Refused, SecretError, StoreError, WrongKey
 from reconciler.model import Encryption, Fleet, FromFile, Manifest, Sealed, SecretRef
 from reconciler.pipeline.decrypt import NO_KEYS, Key, Keys, fits, opener, opens, wrong_key
 from reconciler.ports import Store, World
-from reconciler.restore.choose import Choice
 
 BEGINNING = 1 << 20
 """Stored bytes on which a key is tried."""

@@ -21,12 +21,17 @@ def stopped(way: Way, world: World, why: str) -> Iterator[Hold]:
     Raises Refused where that cannot or may not be done, or something is started meanwhile; EngineError.
     """
     users = _insist_stoppable(way, world)
+    if users:
+        way.said(f"stopping {_names(users)} for the swap")
+    begun = world.clock.monotonic()
     ids = tuple(item.id for item in users)
     quiesce = Quiesce(mode="stop", containers=ids, stop_timeout=way.stopping.patience) if ids else None
     with held(Uses(), quiesce, (), world, why, at_once=True) as hold:
         if late := _names(_users(way.sink.uses, world)):
             raise Refused(f"{late} was started while the place was about to be swapped: stop it first")
         yield hold
+    if users and not hold.trouble:
+        way.said(f"{_names(users)} running again after {world.clock.monotonic() - begun:.1f} s")
 
 
 def insist_stoppable(way: Way, world: World) -> None:

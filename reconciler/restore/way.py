@@ -23,13 +23,17 @@ class Stopping(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How a restore goes: where to, with which keys and hooks, and who watches (stored bytes as they are read)."""
+    """How a restore goes: where to, with which keys and hooks, and who watches.
+
+    ``advanced`` gets stored bytes as they are read, ``said`` what is done to containers.
+    """
 
     sink: Sink
     hooks: Hooks
     advanced: Callable[[int], None]
     keys: Keys = NO_KEYS
     stopping: Stopping = Stopping()
+    said: Callable[[str], None] = lambda _text: None
 
 
 class Restored(NamedTuple):

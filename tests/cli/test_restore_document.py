@@ -70,7 +70,8 @@ def test_one_that_died_half_way_is_not_repeated(applied: Place) -> None:
 
     order(applied, "overwrite: true")
     fleet, _ = load(applied.root / "backup.d")
-    FileJournal(applied.root / "state").remember(f"restore-{fleet.restores[0].digest}", b"begun")
+    note = f"restore-after-bad-upgrade-{fleet.restores[0].digest}"
+    FileJournal(applied.root / "state").remember(note, b"begun")
     applied.write("uploads/photo.jpg", "newer work")
     ran = applied.run("apply")
     assert ran.code == 1
@@ -94,4 +95,4 @@ def test_a_fresh_clone_does_not_repeat_an_old_restore_over_live_data(applied: Pl
 
 def test_no_artifact_is_an_error_that_may_pass(applied: Place) -> None:
     order(applied, 'at: "2020-01-01T00:00:00Z"\n  overwrite: true')
-    assert "there is no good copy of shop/uploads" in applied.run("apply").err
+    assert "there is no copy of shop/uploads made at or before" in applied.run("apply").err

@@ -23,6 +23,7 @@ from reconciler.model import (
     Fleet,
     Leftover,
     Listing,
+    Memory,
     Note,
     Observation,
     Plan,
@@ -34,6 +35,7 @@ from reconciler.model import (
     Replicate,
     Restore,
     RestoreOrder,
+    RestoreTo,
     Retention,
     Rule321,
     Target,
@@ -110,8 +112,8 @@ def read(path: Path) -> Case:
             listings={name: _listing(name, lines, images) for name, lines in raw.get("observed", {}).items()},
             probes={_id(name): _probe(text) for name, text in raw.get("targets", {}).items()},
             node=HERE,
-            restores=dict.fromkeys(raw.get("restored", []), "done"),
-            forgetful=raw.get("forgetful", False),
+            restores=raw.get("restored", {}),
+            memory=_memory(raw.get("forgetful", False)),
         ),
         now=_time(raw["now"]),
         only=tuple(map(_id, raw["only"])) if "only" in raw else None,
@@ -160,8 +162,13 @@ def _restore(name: str, fields: dict[str, Any]) -> RestoreOrder:
         target=_id(fields["target"]),
         at=_time(fields["at"]) if "at" in fields else None,
         source=fields.get("from", ""),
+        to=RestoreTo(volume=fields["to"]) if "to" in fields else None,
         overwrite=fields.get("overwrite", False),
     )
+
+
+def _memory(said: bool | str) -> Memory:
+    return Memory(unreadable=said) if isinstance(said, str) else Memory(empty=said)
 
 
 def _destination(name: str, fields: str | dict[str, Any]) -> Destination:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import plan
-from reconciler.model import Prune
+from reconciler.model import Prune, Restore
 from tests.plan.cases import FOLDER, lines, read
 from tests.plan.simulator import apply
 
@@ -29,6 +29,11 @@ def test_a_second_run_does_nothing(path: Path) -> None:
     second = plan.make(case.fleet, after, case.now, only=case.only)
     if any(note.topic == "clock" for note in made.notes):  # what that run did not dare to prune may follow
         assert all(isinstance(action, Prune) for action in second.actions)
+        second = plan.make(case.fleet, apply(after, second), case.now, only=case.only)
+    if any(
+        isinstance(action, Restore) for action in made.actions
+    ):  # its target is backed up in the run after it
+        assert not any(isinstance(action, Restore) for action in second.actions)
         second = plan.make(case.fleet, apply(after, second), case.now, only=case.only)
     assert second.actions == ()
 

@@ -1,4 +1,4 @@
-"""Which artifact a restore means, and at which destinations it lies. Pure."""
+"""Which artifact a restore means, and at which destinations it lies. Pure; used by restore, plan and the command line."""
 
 from __future__ import annotations
 
@@ -100,4 +100,4 @@ def _nothing(target: TargetId, found: list[tuple[str, Copy]], latest: str, sourc
     stamps = sorted(copy.artifact.stamp for _, copy in found if not copy.broken)
     if not stamps:
         return f"every copy of {target}{where} is broken: {found[0][1].broken}"
-    return f"there is no copy of {target}{where} made at or before {latest}; the oldest is {stamps[0]} (see --at)"
+    return f"there is no copy of {target}{where} made at or before {latest}; the oldest is {stamps[0]}"
