@@ -1,0 +1,189 @@
+"""D. Cycle, with real databases: what a command writes to stdout, and reads back on stdin, into an empty server."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.parts import databases
+from tests.parts.databases import Database, Kind, database
+from tests.systems.site import Site
+
+pytestmark = pytest.mark.usefixtures("database_image")
+
+SQL = "create table orders(id integer primary key, item text);" + "".join(
+    f"insert into orders values({n}, 'thing {n}');" for n in range(500)
+)
+REDIS = "\n".join(f"set key:{n} value-{n}" for n in range(200)) + "\nlpush list a b c\n"
+
+
+class Example(NamedTuple):
+    """A row's example: the commands as a user writes them."""
+
+    kind: Kind
+    content: str
+    backup: str
+    restore: str
+    extension: str = "sql"
+    user: str = ""
+
+
+EXAMPLES = {
+    "pg_dump -Ft": Example(
+        databases.POSTGRES,
+        SQL,
+        'PGPASSWORD="$POSTGRES_PASSWORD" pg_dump -U "$POSTGRES_USER" --clean -Ft "$POSTGRES_DB"',
+        'PGPASSWORD="$POSTGRES_PASSWORD" pg_restore -U "$POSTGRES_USER" --clean --if-exists -Ft -d "$POSTGRES_DB"',
+        "tar",
+    ),
+    "mysqldump --all-databases": Example(
+        databases.MARIADB,
+        SQL,
+        "mysqldump --all-databases -u root -p$MYSQL_ROOT_PASSWORD",
+        "mysql -u root -p$MYSQL_ROOT_PASSWORD < /dev/stdin",
+    ),
+    "sqlite3 .backup": Example(
+        databases.SQLITE,
+        SQL,
+        'sqlite3 "$SQLITE_FILE" ".backup /tmp/b" && cat /tmp/b && rm /tmp/b',
+        'cat > /tmp/b && sqlite3 "$SQLITE_FILE" ".restore /tmp/b" && rm /tmp/b',
+        "db",
+    ),
+}
+
+
+def target(container: str, example: Example) -> str:
+    restore = f"      restore: '{example.restore}'\n" if example.restore else ""
+    return (
+        "targets:\n"
+        "    - name: app\n"
+        "      kind: command\n"
+        f"      container: {container}\n"
+        f"      backup: '{example.backup}'\n{restore}"
+        f"      extension: {example.extension}\n"
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_row_d1_a_dump_goes_to_stdout_and_comes_back_into_an_empty_server(site: Site, name: str) -> None:
+    example = EXAMPLES[name]
+    first, second = f"first-{site.tag}", f"second-{site.tag}"
+    plain = {"MYSQL_ROOT_PASSWORD": "as-written"}  # the row's example does not quote it
+    with database(example.kind, site.engine, first, first, environment=plain) as old:
+        old.sql(example.content)
+        expected = old.dump()
+        site.backup(target(first, example))
+        site.apply()
+    with database(example.kind, site.engine, second, second, environment=plain) as new:
+        site.run("restore", "app", "--to", f"container:{second}", "--overwrite")
+        assert new.dump() == expected
+
+
+def test_row_d1_redis_comes_back_as_the_file_of_an_empty_server(site: Site) -> None:
+    first, second = f"first-{site.tag}", f"second-{site.tag}"
+    example = Example(
+        databases.REDIS,
+        REDIS,
+        "env -u REDISCLI_AUTH redis-cli --rdb /tmp/b >/dev/null && cat /tmp/b && rm /tmp/b",
+        "",
+        "rdb",
+    )
+    with database(databases.REDIS, site.engine, first, first) as old:
+        old.sql(REDIS)
+        expected = old.dump()
+        site.backup(target(first, example))
+        site.apply()
+    site.run("restore", "app", "--to", f"path:{site.root}/back")
+    (file,) = (site.root / "back").iterdir()
+    volume = site.volume("second")
+    (volume / "dump.rdb").write_bytes(file.read_bytes())
+    (volume / "dump.rdb").chmod(0o644)
+    site.container(  # with an append-only file it would not read the dump
+        "second",
+        image=databases.IMAGE,
+        argv=["redis-server", "--dir", "/data", "--appendonly", "no"],
+        volumes={"second": "/data"},
+        environment=dict(databases.REDIS.env),
+    )
+    new = Database(site.engine, databases.REDIS, second)
+    new.wait_ready()
+    assert new.dump() == expected
+
+
+def test_row_d1_tar_to_stdout(site: Site) -> None:
+    folder = site.volume("data")
+    (folder / "file").write_text("content")
+    site.container("box", volumes={"data": "/d"})
+    site.backup(
+        "targets:\n  - {name: app, kind: command, container: box-TAG, extension: tgz,"
+        " backup: 'cd /d && tar czf /dev/stdout .', restore: 'cd /d && tar xzf /dev/stdin'}\n"
+    )
+    before = site.tree("data")
+    site.apply()
+    (folder / "file").unlink()
+    site.run("restore", "app", "--overwrite")
+    assert site.tree("data").keys() == before.keys()
+    assert (folder / "file").read_text() == "content"
+
+
+@contextmanager
+def writing(db: Database) -> Iterator[Path]:
+    """A client that inserts all the time, each row a commit; the numbers it was told of stand in the file."""
+    told = Path(f"/tmp/{db.name}.told")
+    told.write_text("")
+    ends = threading.Event()
+
+    def insert() -> None:
+        number = 0
+        while not ends.is_set():
+            number += 1
+            statement = f"insert into log values({number});".encode()
+            done = subprocess.run(db.argv(db.kind.client), input=statement, capture_output=True, check=False)
+            if done.returncode == 0:
+                with told.open("a") as file:
+                    file.write(f"{number}\n")
+
+    thread = threading.Thread(target=insert)
+    thread.start()
+    try:
+        yield told
+    finally:
+        ends.set()
+        thread.join()
+        told.unlink()
+
+
+def wait_for(told: Path, count: int) -> list[int]:
+    from tests.parts.process import until
+
+    until(lambda: len(told.read_text().splitlines()) >= count, "rows are committed")
+    return [int(line) for line in told.read_text().split()]
+
+
+@pytest.mark.parametrize("how", ["command", "stop", "pause"])
+def test_postgresql_under_write_load_holds_every_row_committed_before(site: Site, how: str) -> None:
+    first, second = f"first-{site.tag}", f"second-{site.tag}"
+    dump = EXAMPLES["pg_dump -Ft"]
+    with database(databases.POSTGRES, site.engine, first, first) as old:
+        old.sql("create table log(n integer primary key);")
+        if how == "command":
+            site.backup(target(first, dump))
+        else:
+            site.backup(f"quiesce: {how}\ntargets: [{{name: app, kind: volume, volume: {first}}}]\n")
+        with writing(old) as told:
+            before = wait_for(told, 10)
+            site.apply()
+            old.wait_ready()
+            wait_for(told, len(before) + 5)  # and it goes on afterwards
+    if how != "command":
+        site.run("restore", "app", "--to", f"volume:{second}")
+    with database(databases.POSTGRES, site.engine, second, second) as new:
+        if how == "command":
+            site.run("restore", "app", "--to", f"container:{second}", "--overwrite")
+        held = {int(line) for line in new.sql("select n from log order by n;").split()}
+        assert set(before) <= held
+        new.sql("insert into log values(1000000);")
