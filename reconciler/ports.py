@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
 
 from reconciler.journal import Journal
 from reconciler.model import Action, Destination, Outcome, Probe, SourceReport, TargetId, Uses
-
-# --- clock -----------------------------------------------------------------------------------------------------------
+from reconciler.model.restores import NO_FACTS, Traces
 
 
 class Clock(Protocol):
@@ -298,35 +297,13 @@ class Host(msgspec.Struct, frozen=True):
     base: Path
 
 
-NO_FACTS: Mapping[str, str] = MappingProxyType({})
-"""For a sink that need not make again what is gone."""
-
-
-MADE = "io.reconciler.restore"
-"""Label of a volume that a restore made and only the Engine can reach; its value says which restore it was."""
-
-
-class Traces(msgspec.Struct, frozen=True):
-    """What a restore leaves when it is killed: beside ``places``, inside ``mounts``, and a ``volume`` made for it.
-
-    ``mark`` is what the volume's label MADE says, where it has one.
-    """
-
-    places: tuple[str, ...] = ()
-    mounts: tuple[str, ...] = ()
-    volume: str = ""
-    mark: str = ""
-
-
 class Sink(Protocol):
     """Where a restore goes. ``check`` → ``receive`` → ``commit`` → ``finish``, or ``revert`` in its place.
 
     ``abort`` follows any failure before the end of ``commit``. ``uses`` is what the commit replaces: the containers that
-    hold it are stopped for it. ``traces`` is what a killed restore leaves to be removed: it is known from ``check`` on, and
-    may shrink with ``commit``.
+    hold it are stopped for it. ``traces`` is what a killed restore leaves; it may shrink with ``commit``.
 
-    ``staged`` tells whether ``receive`` leaves what is there untouched until ``commit``; if not, the artifact is
-    verified in a pass of its own before ``receive``.
+    ``staged``: ``receive`` leaves what is there untouched until ``commit``; if not, the artifact is verified before it.
     """
 
     staged: bool
@@ -341,7 +318,7 @@ class Sink(Protocol):
 
     @property
     def kept(self) -> str:
-        """After ``commit``: where the old data is; empty where there is none to come back."""
+        """After ``commit``: where the old data is; empty where there is none."""
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when the restore would destroy something that was not allowed to be destroyed."""

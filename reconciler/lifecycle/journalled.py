@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from reconciler.errors import ReconcilerError
-from reconciler.ports import Traces
+from reconciler.model.restores import Traces
 
 How = Literal["stop", "pause"]
 

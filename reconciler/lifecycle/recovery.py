@@ -13,8 +13,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.journal import Entry, Journal
 from reconciler.lifecycle.back import bring_back
 from reconciler.lifecycle.journalled import Record, decode, encode
+from reconciler.model.restores import Traces
 from reconciler.pipeline import extract, mounted
-from reconciler.ports import Engine, Traces, World
+from reconciler.ports import Engine, World
 from reconciler.targets.volume import is_left_over
 
 

@@ -1,8 +1,10 @@
-"""Restores as documents: what users write, and what becomes of it. Built by ``spec`` alone."""
+"""Restores: what users write as documents, built by ``spec`` alone; and what a restore leaves when it is killed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -71,3 +73,23 @@ class RestoreOrder(msgspec.Struct, frozen=True, kw_only=True):
     to: RestoreTo | None = None
     overwrite: bool = False
     where: str = ""
+
+
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
+"""For a sink that need not make again what is gone."""
+
+
+MADE = "io.reconciler.restore"
+"""Label of a volume that a restore made and only the Engine can reach; its value says which restore it was."""
+
+
+class Traces(msgspec.Struct, frozen=True):
+    """What a restore leaves when it is killed: beside ``places``, inside ``mounts``, and a ``volume`` made for it.
+
+    ``mark`` is what the volume's label MADE says, where it has one.
+    """
+
+    places: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    volume: str = ""
+    mark: str = ""

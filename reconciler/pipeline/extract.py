@@ -15,10 +15,10 @@ from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused
 from reconciler.model import Uses
+from reconciler.model.restores import Traces
 from reconciler.pipeline.process import Drain, end_group, how_it_ended, pour, start
 from reconciler.pipeline.swap import Swap, remove, sync_file_system
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.ports import Traces
 from reconciler.tail import Tail
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Uses
-from reconciler.ports import Traces
+from reconciler.model.restores import Traces
 
 
 class PlainSink:

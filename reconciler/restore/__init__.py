@@ -17,7 +17,8 @@ from reconciler.lifecycle.hold import Hold
 from reconciler.lifecycle.hooks import HookFailed
 from reconciler.lifecycle.journalled import Record, encode
 from reconciler.model import Fleet
-from reconciler.ports import Sink, Traces, World
+from reconciler.model.restores import Traces
+from reconciler.ports import Sink, World
 from reconciler.restore.fetch import fetch, read_manifest
 from reconciler.restore.keys import proven_keys
 from reconciler.restore.users import insist_stoppable, stopped

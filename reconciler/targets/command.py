@@ -12,9 +12,10 @@ from msgspec import Meta
 
 from reconciler.errors import Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
+from reconciler.model.restores import NO_FACTS
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
 from reconciler.pipeline.sink import PlainSink
-from reconciler.ports import NO_FACTS, Host, Sink, Source
+from reconciler.ports import Host, Sink, Source
 from reconciler.sizes import PATTERN, size_of
 from reconciler.tail import Tail
 

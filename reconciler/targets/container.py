@@ -17,11 +17,12 @@ from msgspec import Meta
 from reconciler.errors import Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.fleet import Exclude
+from reconciler.model.restores import NO_FACTS
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.inside import Inside, look_inside
 from reconciler.pipeline.mounted import MountSink
-from reconciler.ports import NO_FACTS, Container, Host, Sink, Source
+from reconciler.ports import Container, Host, Sink, Source
 
 
 class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):

@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from reconciler.errors import SourceError
 from reconciler.model import Probe, SourceReport, Target, TargetId
+from reconciler.model.restores import NO_FACTS
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.sink import PlainSink
-from reconciler.ports import NO_FACTS, Engine, Host, Image, Sink, Source
+from reconciler.ports import Engine, Host, Image, Sink, Source
 
 
 class ImageTarget(Target, frozen=True, kw_only=True, tag="image"):

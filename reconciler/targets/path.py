@@ -13,9 +13,10 @@ from msgspec import Meta
 
 from reconciler.model import Probe, Target, Uses
 from reconciler.model.fleet import Exclude
+from reconciler.model.restores import NO_FACTS
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
-from reconciler.ports import NO_FACTS, Host, Sink, Source
+from reconciler.ports import Host, Sink, Source
 
 
 class PathTarget(Target, frozen=True, kw_only=True, tag="path"):

@@ -20,12 +20,13 @@ from msgspec import Meta
 from reconciler.errors import Corrupt, EngineError, ReconcilerError, Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.fleet import Exclude
+from reconciler.model.restores import MADE, NO_FACTS, Traces
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.checked import CheckedTar
 from reconciler.pipeline.extract import TreeSink, holds_data
 from reconciler.pipeline.swap import Swap
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.ports import MADE, NO_FACTS, Engine, Host, Sink, Source, Traces, Volume
+from reconciler.ports import Engine, Host, Sink, Source, Volume
 
 log = logging.getLogger(__name__)
 
