@@ -12,9 +12,9 @@ from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused
 from reconciler.model import Uses
+from reconciler.model.restores import Traces
 from reconciler.pipeline.extract import unpack_into
 from reconciler.pipeline.tarcheck import TarCheck
-from reconciler.model.restores import Traces
 
 _NEW, _MOVING, _OLD = (f".reconciler-restoring-{word}" for word in ("new", "moving", "old"))
 
