@@ -10,7 +10,9 @@ from packaging.requirements import Requirement
 REPOSITORY = Path(__file__).parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-RUNTIME = PROJECT["dependencies"] + [need for name in ("s3", "sftp", "webdav", "age") for need in EXTRAS[name]]
+RUNTIME = PROJECT["dependencies"] + [
+    need for name in ("s3", "sftp", "webdav", "age") for need in EXTRAS[name]
+]
 
 
 def pins(name: str) -> dict[str, str]:

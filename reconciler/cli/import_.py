@@ -20,7 +20,11 @@ def import_() -> None:
     """Make specs from another system's files.
 
     docs/migrate.md has a page for each system.
-    """
+
+    \b
+    Examples:
+      reconciler import compose compose.yaml
+    """  # noqa: D301 - click wants the real \b
 
 
 @import_.command(short_help="From a compose file, with or without docker-volume-backup.")

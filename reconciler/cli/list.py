@@ -10,7 +10,6 @@ import click
 
 from reconciler.cli.complete import targets
 from reconciler.cli.output import output_option, print_json, print_table, span_text, specs_argument
-from reconciler.naming import is_encrypted
 from reconciler.wording import counted, size_text, time_text
 
 if TYPE_CHECKING:
@@ -156,6 +155,8 @@ def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None
         ]
         for row in rows
     ]
+    from reconciler.naming import is_encrypted
+
     if any(is_encrypted(row.key) for row in rows):
         columns.insert(6, "KEY")
         for row, line in zip(rows, cells, strict=True):
@@ -167,6 +168,8 @@ def _print(rows: list[Row], now: datetime, only: str, *, seen_all: bool) -> None
 
 def _key(row: Row) -> str:
     """What opens it, short: JSON has the whole names."""
+    from reconciler.naming import is_encrypted
+
     if row.encryption is None:
         return "?" if is_encrypted(row.key) else ""
     if row.encryption.key_id:

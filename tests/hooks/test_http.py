@@ -27,7 +27,7 @@ def server(*codes: int, wait: float = 0) -> Iterator[tuple[str, list[Request]]]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             got.append((self.command, self.path, dict(self.headers), body))
-            time.sleep(wait)
+            threading.Event().wait(wait)
             self.send_response(left.pop(0) if len(left) > 1 else left[0])
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
             self.end_headers()

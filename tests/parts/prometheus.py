@@ -1,5 +1,6 @@
 """A real Prometheus on the loopback, with its admin API: it makes snapshots of its own data while it runs."""
 
+import contextlib
 import json
 import subprocess
 import urllib.parse
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.parts.process import answers, free_port, own_folder, program, serving
+from tests.parts.process import free_port, own_folder, program, serving
 
 CONFIG = """\
 global: {{scrape_interval: 200ms}}
@@ -54,5 +55,13 @@ def prometheus(data: Path, *, scraping: bool = True) -> Iterator[Prometheus]:
         ]
         about = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
         version = (about.stdout + about.stderr).split()[2]
-        with serving(command, folder / "log", lambda: answers(port)):
-            yield Prometheus(f"http://127.0.0.1:{port}", data, f"Prometheus {version}")
+        url = f"http://127.0.0.1:{port}"
+        with serving(command, folder / "log", lambda: ready(url)):
+            yield Prometheus(url, data, f"Prometheus {version}")
+
+
+def ready(url: str) -> bool:
+    """Whether it answers queries: it reads its data first."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
