@@ -50,7 +50,10 @@ def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_r
     saved = planfile.load(path)
     if saved and (only or forced):
         raise click.UsageError("a saved plan is carried out as it is: --only and --now do not go with it")
-    with loop.acting_session(Path(saved.specs) if saved else path) as session:
+    opened = loop.session if dry_run else loop.acting_session
+    with opened(Path(saved.specs) if saved else path) as session:
+        for told in session.recovered.told:
+            click.secho(f"warning: {told}", fg="yellow", err=True)
         show_problems(session.warnings, session.unreadable)
         seen = session.observe()
         chosen = _chosen(session.fleet, only) if only else None
@@ -99,7 +102,7 @@ def _show(applied: Applied, output: str) -> None:
         return
     from reconciler.cli.show import applied_summary, show_notes, summary
 
-    show_notes(applied.plan.notes)
+    show_notes(note for note in applied.plan.notes if note.topic != "held")  # these were told at once
     click.echo(applied_summary(applied.outcomes) if applied.outcomes else summary(applied.plan))
     if applied.commit:
         click.echo(f"status: commit {applied.commit[:12]} on {applied.place}")

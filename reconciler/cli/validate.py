@@ -29,6 +29,8 @@ def validate(paths: tuple[Path, ...], output: str) -> None:
       reconciler validate backup.d/shop.yaml backup.d/destinations.yaml
     """  # noqa: D301 - click wants the real \b
     from reconciler import spec
+    from reconciler.adapters.journal import FileJournal, state_folder
+    from reconciler.lifecycle.recovery import pending
 
     report = spec.check(paths or (Path("backup.d"),))
     errors = sum(problem.severity == "error" for problem in report.problems)
@@ -40,6 +42,8 @@ def validate(paths: tuple[Path, ...], output: str) -> None:
         click.echo(
             f"{counted(report.files, 'file')}, {counted(errors, 'error')}, {counted(warnings, 'warning')}"
         )
+    for told in pending(FileJournal(state_folder())):
+        click.secho(f"warning: {told}; reconciler apply puts it right", err=True, fg="yellow")
     if errors:
         raise click.exceptions.Exit(1)
 

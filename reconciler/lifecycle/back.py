@@ -17,7 +17,7 @@ from reconciler.ports import Container, Engine, World
 
 AWAY_SECONDS = 120.0
 """How long an Engine that does not answer is waited for: it may be being restarted."""
-REFUSED_SECONDS = 5.0
+REFUSED_SECONDS = 3.0
 """How long it is asked again when it refuses."""
 
 _LATER = 1.0  # seconds until it is asked again
@@ -59,6 +59,7 @@ class _Return:
         self._deadline = world.clock.monotonic() + AWAY_SECONDS
         self._lost = False
         self._begun: set[str] = set()
+        self._patience = REFUSED_SECONDS
         self._told: list[str] = []
         self._failed: dict[str, str] = {}
         self._gone: list[str] = []
@@ -67,6 +68,7 @@ class _Return:
         for wave in self._record.waves:
             side_by_side([item for item in wave if item.restart], self._container)
         # What failed may have needed another one that started after it, as its network does: once more.
+        self._patience = 0.0
         side_by_side([item for item in self._record.containers if item.id in self._failed], self._container)
         for service in self._record.services:
             if service.restart:
@@ -106,7 +108,7 @@ class _Return:
             except _Final:
                 raise
             except EngineError:
-                limit = begun + REFUSED_SECONDS if self._answers() else self._deadline
+                limit = begun + self._patience if self._answers() else self._deadline
                 if self._lost or clock.monotonic() > limit:
                     self._lost = limit == self._deadline  # nothing else of this record waits for it
                     raise

@@ -49,12 +49,10 @@ def _left(content: bytes) -> str:
     except ReconcilerError as error:
         return str(error)
     if not record.names:
-        return f"a run for {record.why} died and left what is to be tidied up; reconciler apply does it"
+        return f"a run for {record.why} died and left what is to be tidied up"
     how = "paused" if any(item.how == "pause" for item in record.containers) else "stopped"
     names = ", ".join(record.names)
-    return (
-        f"a run for {record.why} died and may have left {names} {how}; reconciler apply brings back what ran"
-    )
+    return f"a run for {record.why} died and may have left {names} {how}"
 
 
 def recover(world: World) -> Recovered:

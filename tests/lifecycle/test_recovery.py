@@ -71,9 +71,7 @@ def test_it_says_what_it_did_and_before_that_what_is_to_be_done(yard: Yard) -> N
     killed_while_held(yard)
     before = yard.status("db")
     told = pending(yard.world().journal)
-    assert told == (
-        f"a run for shop/data died and may have left {yard.name('db')} stopped; reconciler apply brings back what ran",
-    )
+    assert told == (f"a run for shop/data died and may have left {yard.name('db')} stopped",)
     assert yard.status("db") == before == ["exited"]
     found = recover(yard.world())
     assert found == Recovered(
