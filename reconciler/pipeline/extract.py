@@ -179,8 +179,8 @@ class TreeSink:
         return next(staging.iterdir())
 
 
-def unpack_into(chunks: Iterable[bytes], folder: Path) -> None:
-    """Unpack a tar into an empty folder with GNU tar. Raises ReconcilerError."""
+def unpack_into(chunks: Iterable[bytes], folder: Path, shown: str = "") -> None:
+    """Unpack a tar into an empty folder with GNU tar; messages call it ``shown``. Raises ReconcilerError."""
     rights = _AS_ROOT if os.geteuid() == 0 else _AS_USER
     if rights is _AS_USER:
         log.warning("not running as root: owners of restored files are not kept")
@@ -201,10 +201,10 @@ def unpack_into(chunks: Iterable[bytes], folder: Path) -> None:
     if status:
         free = shutil.disk_usage(folder).free >> 20
         raise ReconcilerError(
-            f"tar could not unpack into {folder} ({how_it_ended(status)}, {free} MiB are free there): {said.text()}"
+            f"tar could not unpack into {shown or folder} ({how_it_ended(status)}, {free} MiB are free there): {said.text()}"
         )
     if said.text():
-        log.warning("tar, while unpacking into %s: %s", folder, said.text())
+        log.warning("tar, while unpacking into %s: %s", shown or folder, said.text())
 
 
 def _mounts() -> list[Path]:

@@ -1,11 +1,13 @@
 """A tree restored into a mount point, which cannot be swapped itself: staged inside it, then swapped entry by entry.
 
-Used by the target ``container`` for tmpfs mounts.
+Used by the target ``container`` for tmpfs mounts, and by recovery for what a killed restore left there. The names of the
+hidden folders inside tell how far it was: with ``old`` and ``new`` it goes forward, with ``moving`` it goes back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from reconciler.model.restores import Traces
 from reconciler.pipeline.extract import unpack_into
 from reconciler.pipeline.tarcheck import TarCheck
 
-_NEW, _MOVING, _OLD = (f".reconciler-restoring-{word}" for word in ("new", "moving", "old"))
+_HIDDEN = tuple(f".reconciler-restoring-{word}" for word in ("new", "moving", "old"))
 
 
 class MountSink:
@@ -29,6 +31,8 @@ class MountSink:
         self._place = place
         self._name = name
         self._lasting = lasting or place
+        self._new, self._moving, self._old = (place / name for name in _HIDDEN)
+        self._before: os.stat_result | None = None
 
     @property
     def uses(self) -> Uses:
@@ -43,7 +47,7 @@ class MountSink:
     @property
     def kept(self) -> str:
         """The hidden folder in the mount."""
-        return str(self._lasting / _OLD) if (self._place / _OLD).exists() else ""
+        return str(self._lasting / self._old.name) if _is_folder(self._old) else ""
 
     def check(self, overwrite: bool) -> None:
         """Raises Refused when there is data and ``overwrite`` is not given."""
@@ -63,71 +67,107 @@ class MountSink:
 
         try:
             clean_up(self._place)  # of a restore that was killed
-            (self._place / _NEW).mkdir(mode=0o700)
+            self._before = self._place.stat()
+            self._new.mkdir(mode=0o700)
         except OSError as error:
             raise ReconcilerError(f"{self._name} cannot be written: {error.strerror}") from None
-        unpack_into(checked(), self._place / _NEW)
+        unpack_into(checked(), self._new, self._name)
         check.finish()
 
     def commit(self) -> None:
         """Swap: every old entry aside, then every new one in; undone when one fails. The old ones stay until ``finish``."""
-        new, moving, old = (self._place / name for name in (_NEW, _MOVING, _OLD))
         try:
-            moving.mkdir(mode=0o700)
-            for entry in _entries(self._place):
-                entry.rename(moving / entry.name)
-            moving.rename(old)  # from here on a killed restore goes forward, not back
-            for entry in list(new.iterdir()):
-                entry.rename(self._place / entry.name)
-            shutil.copystat(new, self._place)
+            self._moving.mkdir(mode=0o700)
+            _move(self._place, self._moving)
+            _dress(self._moving, self._place)
+            self._moving.rename(self._old)  # from here on a killed restore goes forward, not back
+            self.go_forward()
         except OSError as error:
             self.revert()
             raise ReconcilerError(f"{self._name} could not be replaced: {error.strerror}") from None
 
+    def go_forward(self) -> None:
+        """Every new entry that is not yet in its place goes there. Raises OSError."""
+        before = self._new.stat()
+        _move(self._new, self._place)
+        _dress(self._place, self._new)
+        _set_times(self._place, before)
+
     def finish(self) -> None:
         """Remove the old data."""
-        self.abort()
+        with contextlib.suppress(OSError):
+            before = self._place.stat()
+            for folder in (
+                self._new,
+                self._moving,
+                self._old,
+            ):  # the old last: alone it means that this was going on
+                if _is_folder(folder):
+                    shutil.rmtree(folder)
+            _set_times(self._place, before)
 
     def revert(self) -> None:
-        """Put the old data back."""
+        """Put the old data back, at any time; a kill in the middle leaves old or new data to go on with.
+
+        Raises ReconcilerError; then the old data is where it was, beside the new.
+        """
         try:
-            kept = next(
-                (self._place / name for name in (_OLD, _MOVING) if (self._place / name).exists()), None
-            )
-            if kept is not None and kept.name == _OLD:
-                for entry in _entries(self._place):
-                    _remove(entry)
-            for entry in list(kept.iterdir()) if kept is not None else []:
-                entry.rename(self._place / entry.name)
+            if _is_folder(self._old):
+                self._new.mkdir(mode=0o700, exist_ok=True)
+                _move(self._place, self._new)
+                _dress(self._place, self._old)
+                self._old.rename(self._moving)
+            if _is_folder(self._moving):
+                _move(self._moving, self._place)
         except OSError as error:
             raise ReconcilerError(f"{self._name} could not be put back: {error.strerror}") from None
-        self.abort()
+        self.finish()
+        if self._before is not None:
+            with contextlib.suppress(OSError):
+                _set_times(self._place, self._before)
 
     def abort(self) -> None:
-        """Remove what was unpacked."""
-        with contextlib.suppress(OSError):
-            for name in (_NEW, _MOVING, _OLD):
-                if (self._place / name).exists():
-                    shutil.rmtree(self._place / name)
+        """Remove what was unpacked; the old data is where it was."""
+        with contextlib.suppress(ReconcilerError):
+            self.revert()
 
 
 def clean_up(place: Path) -> None:
-    """What a killed restore left inside a mount: back to the old data, or forward where all of that was aside already."""
+    """What a killed restore left inside a mount: back to the old data, or forward where all of that was aside already.
+
+    Raises ReconcilerError, OSError.
+    """
     sink = MountSink(place, str(place))
-    if (place / _MOVING).exists():
+    new, moving, old = (place / name for name in _HIDDEN)
+    if _is_folder(moving) or not _is_folder(old):
         sink.revert()
-    elif (place / _OLD).exists() and (place / _NEW).exists():
-        for entry in list((place / _NEW).iterdir()):
-            entry.rename(place / entry.name)
-    sink.abort()
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
     else:
-        entry.unlink()
+        if _is_folder(new):
+            sink.go_forward()
+        sink.finish()
 
 
 def _entries(place: Path) -> list[Path]:
-    return [entry for entry in place.iterdir() if entry.name not in (_NEW, _MOVING, _OLD)]
+    return [entry for entry in place.iterdir() if entry.name not in _HIDDEN]
+
+
+def _is_folder(place: Path) -> bool:
+    """Whether it is one of ours; a link would be the container's."""
+    return place.is_dir() and not place.is_symlink()
+
+
+def _move(source: Path, place: Path) -> None:
+    for entry in _entries(source):
+        entry.rename(place / entry.name)
+
+
+def _dress(place: Path, like: Path) -> None:
+    """Give ``place`` the owner, mode, attributes and times of ``like``."""
+    wanted = like.stat()
+    if os.geteuid() == 0:
+        os.chown(place, wanted.st_uid, wanted.st_gid)
+    shutil.copystat(like, place)
+
+
+def _set_times(place: Path, like: os.stat_result) -> None:
+    os.utime(place, ns=(like.st_atime_ns, like.st_mtime_ns))

@@ -15,14 +15,15 @@ from reconciler.model import SourceReport, Target
 from reconciler.ports import Engine, Host, TargetKind, Volume
 from reconciler.targets import volume as volume_module
 from reconciler.targets.command import CommandTarget
+from reconciler.targets.container import ContainerTarget
 from reconciler.targets.image import ImageTarget
 from reconciler.targets.path import PathTarget
 from reconciler.targets.volume import VolumeTarget
 from tests.parts.engine import EngineHost
 from tests.trees import build_nasty_tree, snapshot
 
-KINDS = ["path", "file", "volume", "volume by the Engine", "image", "command in a container", "command here"]
-NEEDS_ENGINE = {"volume", "volume by the Engine", "image", "command in a container"}
+NEEDS_ENGINE = ["volume", "volume by the Engine", "image", "command in a container", "tmpfs of a container"]
+KINDS = ["path", "file", "command here", *NEEDS_ENGINE]
 
 
 class Case(NamedTuple):
@@ -98,9 +99,12 @@ def on_the_engine(name: str, request: pytest.FixtureRequest) -> Iterator[Case]:
         return
     client = engine_host.client()
     try:
-        yield from (
-            image_case(host, client) if name == "image" else command_case(host, client, engine_host.image)
-        )
+        if name == "image":
+            yield from image_case(host, client)
+        elif name == "tmpfs of a container":
+            yield from tmpfs_case(host, client, engine_host.image)
+        else:
+            yield from command_case(host, client, engine_host.image)
     finally:
         client.close()
 
@@ -178,6 +182,33 @@ def command_case(host: Host, client: docker.DockerClient, image: str) -> Iterato
         made.exec_run(["sh", "-c", "echo lost > /tmp/db"])
 
     yield Case(target, host, look, lose)
+    made.remove(force=True)
+
+
+def tmpfs_case(host: Host, client: docker.DockerClient, image: str) -> Iterator[Case]:
+    made = client.containers.run(
+        image,
+        ["sleep", "100000"],
+        name="contract-tmpfs",
+        network_mode="none",
+        detach=True,
+        tmpfs={"/data": ""},
+    )
+    found = host.engine().container("contract-tmpfs")
+    assert found is not None
+    root = Path(f"/proc/{found.pid}/root/data")
+    build_nasty_tree(root, sparse_size=0)
+
+    def look() -> object:
+        ours = b".reconciler-restoring-"  # the old data, which stays until the restore is finished
+        return {name: entry for name, entry in snapshot(root).items() if not name.startswith(ours)}
+
+    yield Case(
+        ContainerTarget(name="a", container="contract-tmpfs", mounts=("/data",)),
+        host,
+        look,
+        lambda: empty(root),
+    )
     made.remove(force=True)
 
 
