@@ -54,4 +54,6 @@ class Lines:
     def _give(self) -> None:
         text = self._held.decode(errors="replace").rstrip("\r")
         self._held.clear()
-        self._take(text.rpartition("\r")[2])  # of a line that a program wrote over, what a terminal would show
+        self._take(
+            text.rpartition("\r")[2]
+        )  # of a line that a program wrote over, what a terminal would show
