@@ -104,7 +104,8 @@ class Hooks:
         if first:
             self.failed = True
             raise first
-        self._passed.add(phase)
+        if not self.failed:
+            self._passed.add(phase)
 
     def _is_owed(self, placed: Placed) -> bool:
         """Whether the ``-pre`` that it undoes has run well: its own, or where it has none, all of that phase."""
