@@ -145,12 +145,9 @@ def _tell_label(findings: Findings, name: str, label: Label, *, own: bool) -> No
     full = shown(f"{LABELS}{name}")
     if own:
         findings.lose(label.place, full, "goes away with the container that it is on: write it as a hook")
-    elif label.swarm:
-        findings.lose(
-            label.place,
-            full,
-            "is the Swarm service's alone: put it under labels, so that containers carry it",
-        )
+    elif label.swarm and not name.startswith("stop-during-backup"):
+        why = "is the Swarm service's alone: put it under labels, so that containers carry it"
+        findings.lose(label.place, full, why)
     elif re.fullmatch(r"exec-(pre|post)", name):
         findings.lose(
             label.place, full, f"an old name, and an error here: call it {LABELS}archive-{name[5:]}"

@@ -85,7 +85,8 @@ def test_labels_that_are_right_are_not_told(tmp_path: Path) -> None:
 
 
 def test_labels_of_a_swarm_service_are_told(tmp_path: Path) -> None:
-    found = take(tmp_path, {}, {}, deploy={"labels": {f"{PREFIX}stop-during-backup": "true"}})
+    labels = {f"{PREFIX}archive-pre": "dump", f"{PREFIX}stop-during-backup": "true"}
+    found = take(tmp_path, {}, {}, deploy={"labels": labels})
     ((_, (entry,)),) = found.sections
     assert "is the Swarm service's alone" in entry
 
