@@ -41,8 +41,9 @@ bench: setup ## measure against tar, restic and borg
 campaign: setup ## every fault at every call of every port (minutes)
 	CAMPAIGN=all $(BIN)/pytest tests/faults/test_campaign.py
 
-kills: setup parts ## kill apply at random moments; N=500 of them unless said otherwise
+kills: setup parts ## kill apply at random moments; N of each kind (500 and 100 unless said otherwise)
 	KILLS=$(or $(N),500) $(BIN)/pytest tests/faults/test_kills.py --timeout=0
+	KILLS=$(or $(N),100) $(BIN)/pytest tests/lifecycle/test_random_kills.py --timeout=0
 
 demo: ## the main job in a minute, with nothing but Python and git
 	@scripts/need git=git

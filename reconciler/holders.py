@@ -15,14 +15,15 @@ def holders(
 ) -> tuple[Container, ...]:
     """The containers that could change what is read, by name; with ``readers`` those that can but look at it, too.
 
-    They have a writable mount of a used volume, or of a path that contains a used one, lies in it, or is it. ``volumes``
-    are all of the Engine's: some are but a name for a folder.
+    What exists in a container alone is held by that. Others have a writable mount of a used volume, or of a path that contains
+    a used one, lies in it, or is it. ``volumes`` are all of the Engine's: some are but a name for a folder.
     """
     wide = _widened(uses, volumes)
     found = (
         item
         for item in containers
-        if any(_touches(mount, wide) for mount in item.mounts if mount.writable or readers)
+        if (uses.inside and item.name == uses.container)
+        or any(_touches(mount, wide) for mount in item.mounts if mount.writable or readers)
     )
     return tuple(sorted(found, key=lambda item: item.name))
 

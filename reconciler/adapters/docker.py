@@ -70,7 +70,10 @@ def connect(idle: float = IDLE) -> Engine:
             f"no Docker Engine answers at {host}: {error}. Start it, set DOCKER_HOST=unix:///path/of/docker.sock,"
             f" or let this user (uid {os.geteuid()}) use the socket"
         ) from None
-    return DockerEngine(api, path, idle)
+    engine = DockerEngine(api, path, idle)
+    with contextlib.suppress(DockerException, RequestException):  # it is not what the Engine was asked for
+        engine.sweep()
+    return engine
 
 
 class DockerEngine(Containers):
@@ -269,13 +272,13 @@ class DockerEngine(Containers):
         """An image with nothing in it; made at the first need, removed by ``close``."""
         with self._making, _engine_errors("making an empty image"):
             if not self._image:
-                self._sweep()
+                self.sweep()
                 changes = [f"LABEL {SCRATCH}={owner()}", 'CMD ["-"]']
                 made = self._api.import_image_from_data(bytes(1024), changes=changes)
                 self._image = json.loads(made.splitlines()[-1])["status"]
             return self._image
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove scratch containers and images that a killed run has left."""
         labelled = {"label": SCRATCH}
         for entry in self._api.containers(all=True, filters=labelled):

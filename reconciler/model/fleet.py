@@ -102,11 +102,15 @@ class Compression(SpecModel, frozen=True, kw_only=True):
 
 
 class Uses(msgspec.Struct, frozen=True):
-    """What a target reads: names of volumes, absolute paths of this machine, and the container that it is read in or of."""
+    """What a target reads: names of volumes, absolute paths of this machine, and the container that it is read in or of.
+
+    ``inside``: what is read exists in that container alone.
+    """
 
     volumes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     container: str = ""
+    inside: bool = False
 
 
 class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):

@@ -16,6 +16,7 @@ from reconciler.copies321 import rule321
 from reconciler.model import Fleet, Tier
 from reconciler.spec import build
 from reconciler.spec.documents import BackupSpec
+from reconciler.spec.holding import holding_doubts
 from reconciler.spec.problems import Path as Field
 from reconciler.spec.problems import Problem, quote
 from reconciler.spec.reader import Document
@@ -59,6 +60,7 @@ def rule_problems(entries: list[Entry], fleet: Fleet, *, whole: bool) -> Iterato
         for rule in (_known_destinations, _needs, _unused):
             yield from rule(entries)
         yield from _copies(entries, fleet)
+        yield from _held(entries, fleet)
 
 
 def _unique_names(entries: list[Entry]) -> Iterator[Problem]:
@@ -170,6 +172,13 @@ def _inside(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
                 if folder.is_relative_to(str(place)):
                     message = f"holds the destination {quote(name)}, so backups would be backed up: exclude its folder"
                     yield _warning(places[backup.where], ("spec", "targets", position, "path"), message)
+
+
+def _held(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
+    places = {entry.where: entry for entry in entries}
+    for backup in fleet.backups:
+        for path, message in holding_doubts(fleet, backup):
+            yield _warning(places[backup.where], path, message)
 
 
 def _copies(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:

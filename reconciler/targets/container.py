@@ -52,8 +52,8 @@ class ContainerTarget(Target, frozen=True, kw_only=True, tag="container"):
 
     @property
     def uses(self) -> Uses:
-        """The container."""
-        return Uses(container=self.container)
+        """The container: what is left to this kind exists in it alone."""
+        return Uses(container=self.container, inside=True)
 
     def probe(self, host: Host) -> Probe:
         """Whether the container runs, which it must for what lives in it alone. Raises EngineError."""

@@ -201,6 +201,9 @@ class TestVolumes:
         everything(engine.read_volume(volume.name))
         engine.close()
         assert scratch(api) == []
+        kill_itself(code, engine_host)
+        connect().close()  # also where nothing has to be read
+        assert scratch(api) == []
 
     def test_another_process_keeps_its_scratch_containers(
         self, engine: Engine, volume: Volume, api: docker.APIClient

@@ -82,6 +82,15 @@ def test_only_those_that_could_write_are_held(yard: Yard, tmp_path: Path) -> Non
         assert yard.status("writer", "reader", "other") == ["running", "running", "running"]
 
 
+def test_what_exists_in_a_container_alone_is_held_by_that(yard: Yard) -> None:
+    yard.run("db")
+    yard.run("web", tmpfs={"/scratch": ""})
+    with hold(yard, PAUSE, uses=Uses(container=yard.name("web"), inside=True)):
+        assert yard.status("db", "web") == ["running", "paused"]
+    with hold(yard, PAUSE, uses=Uses(container=yard.name("web"))):  # a command that runs in it
+        assert yard.status("db", "web") == ["running", "running"]
+
+
 def test_named_containers_are_held_and_no_others(yard: Yard) -> None:
     yard.run("db")
     yard.run("web", volumes={})
