@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.descent import children
 from tests.parts.databases import DatabaseImage
 from tests.parts.databases import database_image as import_databases
 from tests.parts.engine import EngineHost
@@ -63,6 +64,12 @@ def in_ci() -> bool:
 def _own_journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test recovers what another one left, or what a reconciler of this machine holds."""
     monkeypatch.setenv("RECONCILER_STATE_DIR", str(tmp_path_factory.getbasetemp() / uuid.uuid4().hex))
+
+
+@pytest.fixture
+def servers() -> list[int]:
+    """The processes that the fixtures of other tests have started and keep until the end."""
+    return children(os.getpid())
 
 
 class Parts:

@@ -113,14 +113,14 @@ def test_by_hand(sealed: Place, way: str, keys: KeyRing) -> None:
 
 
 @pytest.mark.parametrize("sealed", ["pgp"], indirect=True)
-def test_a_private_key_of_openpgp_in_a_file(sealed: Place, keys: KeyRing) -> None:
+def test_a_private_key_of_openpgp_in_a_file(sealed: Place, keys: KeyRing, servers: list[int]) -> None:
     del sealed.env["GNUPGHOME"]
     sealed.env["HOME"] = str(sealed.root)
     ran = sealed.run("restore", "wiki", "--to", "path:there", "--identity", str(keys.private("pgp")))
     assert (ran.code, ran.err) == (0, "")
     assert differences(snapshot(sealed.root / "wiki"), snapshot(sealed.root / "there")) == []
     assert not (sealed.root / ".gnupg").exists()
-    assert children(os.getpid()) == []
+    assert children(os.getpid(), servers) == []
 
 
 def test_identities_of_the_specs(sealed: Place, keys: KeyRing) -> None:

@@ -285,11 +285,11 @@ def run_until(seal: Sealer, chunks: Iterator[bytes]) -> Transferred:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_child_that_is_killed_fails_the_transfer(way: str, keys: KeyRing) -> None:
+def test_a_child_that_is_killed_fails_the_transfer(way: str, keys: KeyRing, servers: list[int]) -> None:
     def killing() -> Iterator[bytes]:
         for number, chunk in enumerate(endless()):
             if number == 20:
-                (child,) = children(os.getpid())
+                (child,) = children(os.getpid(), servers)
                 os.kill(child, signal.SIGKILL)
             yield chunk
 
@@ -299,18 +299,18 @@ def test_a_child_that_is_killed_fails_the_transfer(way: str, keys: KeyRing) -> N
     with pytest.raises(CipherError, match=r"could not encrypt \(SIGKILL"):
         run_until(seal, killing())
     assert threading.active_count() <= before
-    assert children(os.getpid()) == []
+    assert children(os.getpid(), servers) == []
 
 
 @pytest.mark.parametrize("way", ["age", "gpg-passphrase"])
-def test_a_source_that_breaks_ends_the_child(way: str, keys: KeyRing) -> None:
+def test_a_source_that_breaks_ends_the_child(way: str, keys: KeyRing, servers: list[int]) -> None:
     def breaking() -> Iterator[bytes]:
         yield PLAIN
         raise SourceError("the source broke")
 
     with pytest.raises(SourceError, match="the source broke"):
         run_until(made(way, keys), breaking())
-    assert children(os.getpid()) == []
+    assert children(os.getpid(), servers) == []
     assert homes() == []
 
 
@@ -319,7 +319,7 @@ def homes() -> list[Path]:
     return list(Path("/dev/shm").glob("reconciler-gpg-*"))
 
 
-def test_a_reader_that_stops_early_ends_the_child(keys: KeyRing) -> None:
+def test_a_reader_that_stops_early_ends_the_child(keys: KeyRing, servers: list[int]) -> None:
     for way in ("age", "pgp"):
         seal = made(way, keys)
         stored = sealed(PLAIN * 20, seal)
@@ -328,7 +328,7 @@ def test_a_reader_that_stops_early_ends_the_child(keys: KeyRing) -> None:
         chunks = decrypted([stored], opening)
         assert next(chunks)
         chunks.close()
-        assert descendants(os.getpid()) == []
+        assert descendants(os.getpid(), servers) == []
     assert homes() == []
 
 
@@ -377,7 +377,7 @@ CANARY = b"a canary that must not be seen"
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_secret_and_no_plain_text_is_seen_anywhere(
-    way: str, keys: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, keys: KeyRing, servers: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the data flows: arguments and environments of every child, and every file that one of them or we hold open."""
     monkeypatch.setenv("BACKUP_PASSPHRASE", SECRET)
@@ -388,7 +388,7 @@ def test_no_secret_and_no_plain_text_is_seen_anywhere(
     def watched() -> Iterator[bytes]:
         for number in range(40):
             if number == 30:
-                looked.extend(watch(tmp_path))
+                looked.extend(watch(tmp_path, servers))
             yield CANARY * 40_000
 
     run_until(seal, watched())
@@ -396,21 +396,23 @@ def test_no_secret_and_no_plain_text_is_seen_anywhere(
     assert [text for text in looked if SECRET.encode() in text or CANARY in text] == []
 
 
-def test_tar_gets_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tar_gets_nothing_of_our_environment(
+    servers: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BACKUP_PASSPHRASE", SECRET)
     (tmp_path / "file").write_bytes(PLAIN * 20)
     reading = TreeSource(tmp_path)
     assert next(reading.chunks())
-    (tar,) = children(os.getpid())
+    (tar,) = children(os.getpid(), servers)
     seen = Path(f"/proc/{tar}/environ").read_bytes()
     reading.close()
     assert b"PATH=" in seen
     assert b"BACKUP_PASSPHRASE" not in seen
 
 
-def watch(folder: Path) -> Iterator[bytes]:
+def watch(folder: Path, servers: list[int]) -> Iterator[bytes]:
     """What an onlooker sees: of each child its arguments, environment and open files; and what lies in the folders."""
-    for child in descendants(os.getpid()):
+    for child in descendants(os.getpid(), servers):
         proc = Path(f"/proc/{child}")
         yield (proc / "cmdline").read_bytes()
         yield (proc / "environ").read_bytes()
