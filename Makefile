@@ -7,6 +7,8 @@ PARTS := git=git dockerd=docker.io docker=docker.io containerd=containerd runc=r
          ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux curl=curl prometheus=prometheus \
          mmdebstrap=mmdebstrap gpg=gnupg age=age
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
+# More than processors: the tests spend most of their time waiting for servers.
+WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help setup parts lint format test bench campaign kills demo schemas docs requirements clean
@@ -32,7 +34,7 @@ format: setup ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 
 test: setup parts lint ## set everything up, lint, run all tests against real servers
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 bench: setup ## measure against tar, restic and borg
 	@scripts/need $(BENCH_PARTS)

@@ -1,14 +1,18 @@
 """Fixtures for every test: real servers, each started at most once a session, when a test first asks for it.
 
-The list of the real parts that a run used is printed at its end. With CI=true a part that cannot be started
-is a failure; otherwise it is a skip that says what to install.
+The real parts that a run used, and what its tests measured, are printed at its end. With CI=true a part that cannot
+be started is a failure; otherwise it is a skip that says what to install.
 """
 
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -29,30 +33,64 @@ from tests.parts.webdav import webdav_server as start_webdav
 
 P = TypeVar("P", DatabaseImage, EngineHost, KeyRing, S3Server, SftpServer, WebdavServer)
 USED = pytest.StashKey[list[str]]()
+MEASURED = pytest.StashKey[list[str]]()
+TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests away from this user's own settings for git, ssh, AWS and Docker."""
-    config.stash[USED] = []
+    for key in TOLD.values():
+        config.stash[key] = []
     for name in [name for name in os.environ if name.startswith(("AWS_", "DOCKER_", "GIT_", "RECONCILER_"))]:
         if name not in ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO"):
             del os.environ[name]
+    os.environ.pop("COLUMNS", None)  # pytest-xdist tells its workers the width of its own terminal
     os.environ.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, AWS_EC2_METADATA_DISABLED="true")
+    config.add_cleanup(_own_runtime_folder())
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
 
+def _own_runtime_folder() -> Callable[[], None]:
+    """Have gpg work, in this process and those that it starts, where nobody else does; call the result to remove that."""
+    memory = Path("/dev/shm")
+    folder = tempfile.mkdtemp(prefix="tests-", dir=memory if os.access(memory, os.W_OK) else None)
+    os.environ["XDG_RUNTIME_DIR"] = folder
+    return partial(shutil.rmtree, folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file goes to one worker, with its servers; files of one group never run at the same time."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which real servers the tests ran against."""
+    """Say which real servers the tests ran against, and what was measured."""
+    for text in config.stash[MEASURED]:
+        terminalreporter.write_line(text)
     used = config.stash[USED]
-    terminalreporter.write_line("real parts used: " + ("; ".join(used) if used else "none"))
+    terminalreporter.write_line("real parts used: " + ("; ".join(sorted(used)) or "none"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With CI=true a run that skipped a test has failed, whatever the reason."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    """With CI=true a run that skipped a test has failed, whatever the reason. A worker hands over what it has to tell."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
     if in_ci() and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if hasattr(config, "workeroutput"):
+        config.workeroutput |= {name: config.stash[key] for name, key in TOLD.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker tells as it ends."""
+    for name, key in TOLD.items():
+        known = node.config.stash[key]
+        known += [text for text in node.workeroutput.get(name, ()) if text not in known]
 
 
 def in_ci() -> bool:
@@ -70,6 +108,12 @@ def _own_journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 def servers() -> list[int]:
     """The processes that the fixtures of other tests have started and keep until the end."""
     return children(os.getpid())
+
+
+@pytest.fixture
+def measured(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Call it with a sentence for the end of the run."""
+    return pytestconfig.stash[MEASURED].append
 
 
 class Parts:

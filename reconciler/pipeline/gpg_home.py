@@ -16,14 +16,14 @@ from pathlib import Path
 from reconciler.pipeline.process import bare_environment
 
 _PREFIX = "reconciler-gpg-"
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs: a private key that gpg imports never reaches a disk
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs, and writable for everybody
 
 
 class Home:
     """A folder for ``--homedir``, locked while it is used."""
 
     def __init__(self) -> None:
-        base = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        base = _base()
         _sweep(base)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
@@ -44,6 +44,19 @@ class Home:
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
         self._lock = -1
+
+
+def _base() -> Path:
+    """In memory, so that a private key that gpg imports never reaches a disk; the user's own such folder comes first.
+
+    XDG_RUNTIME_DIR is one by the XDG Base Directory Specification.
+    """
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    places = [Path(own)] if own else []
+    return next(
+        (place for place in (*places, _SHARED_MEMORY) if os.access(place, os.W_OK)),
+        Path(tempfile.gettempdir()),
+    )
 
 
 def _sweep(base: Path) -> None:

@@ -347,7 +347,7 @@ def test_a_repository_that_may_not_be_written_says_so(tmp_path: Path) -> None:
     for path in (objects, *(path for path in objects.iterdir() if path.is_dir())):
         path.chmod(0o555)
     trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest keeps them to itself
+    for parent in (tmp_path, *tmp_path.parents[:3]):  # pytest keeps them to itself
         parent.chmod(parent.stat().st_mode | 0o011)
     done = subprocess.run(
         [sys.executable, "-c", COMMIT, folder],

@@ -132,7 +132,7 @@ STEPS: tuple[Callable[[Bench], Step], ...] = (first, next_day, damaged, rotten, 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("make", STEPS, ids=lambda make: make.__name__)
 def test_a_fault_at_any_call_loses_nothing_and_the_next_run_converges(
-    bench: Bench, tmp_path: Path, make: Callable[[Bench], Step]
+    bench: Bench, tmp_path: Path, make: Callable[[Bench], Step], measured: Callable[[str], None]
 ) -> None:
     step = make(bench)
     planned, sites = observe_run(bench, step)
@@ -144,7 +144,7 @@ def test_a_fault_at_any_call_loses_nothing_and_the_next_run_converges(
                 disturb(bench, step, planned, site, fault, later=(number + offset) % 2 * MINUTE)
                 tried += 1
     assert tried >= len(sites)
-    print(f"{make.__name__}: {tried} runs with a fault at one of {len(sites)} calls")
+    measured(f"{make.__name__}: {tried} runs with a fault at one of {len(sites)} calls")
     restored_equals_sources(bench, tmp_path)
 
 

@@ -1,12 +1,13 @@
 """``kill -9`` at random moments of a real apply over a disk and S3: nothing partial is listed, and the next apply mends it.
 
-``KILLS`` says how many (50), ``SEED`` which moments.
+``KILLS`` says how many (30), ``SEED`` which moments.
 """
 
 import os
 import random
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.faults.watch import Bucket, Folder, Observer, Place, copies, others, 
 from tests.parts.s3 import S3Server
 from tests.trees import differences, snapshot
 
-KILLS = int(os.environ.get("KILLS", "50"))
+KILLS = int(os.environ.get("KILLS", "30"))
 SEED = int(os.environ.get("SEED", "20260120"))
 STATES = ("first", "replicate", "prune")
 SIZE = 24 << 20
@@ -91,7 +92,7 @@ class Siege:
 
 @pytest.mark.timeout(900)
 def test_kills_at_random_moments(
-    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, measured: Callable[[str], None]
 ) -> None:
     siege = Siege(tmp_path, s3_server)
     moments = random.Random(SEED)
@@ -115,10 +116,7 @@ def test_kills_at_random_moments(
         hurt += any(others(place.sizes()) for place in siege.places)
         siege.mended(monkeypatch)
     siege.restored(tmp_path / "restored")
-    with capfd.disabled():
-        print(
-            f"\n{landed} of {KILLS} kills hit a running apply (seed {SEED}); {hurt} left something half made"
-        )
+    measured(f"{landed} of {KILLS} kills hit a running apply (seed {SEED}); {hurt} left something half made")
     assert landed > KILLS // 4
     assert hurt > 0
 

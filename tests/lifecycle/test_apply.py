@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -130,7 +130,9 @@ def test_a_recovery_that_fails_is_loud_and_stops_nothing_else(
     assert yard.status("db") == ["running"]
 
 
-def test_containers_are_held_for_the_local_destination_only(yard: Yard, project: Project) -> None:
+def test_containers_are_held_for_the_local_destination_only(
+    yard: Yard, project: Project, measured: Callable[[str], None]
+) -> None:
     """Downtime: the time to read the volume, whatever a slow second destination takes."""
     with (yard.data / "large").open("wb") as file:
         for _ in range(300 * 16):  # 300 MB that become 12
@@ -152,7 +154,7 @@ def test_containers_are_held_for_the_local_destination_only(yard: Yard, project:
         begun = time.monotonic()
         project.converge()
         took = time.monotonic() - begun
-    print(f"down for {down(yard, 'db'):.2f} s; reading alone {reading:.2f} s; the whole run {took:.1f} s")
+    measured(f"down for {down(yard, 'db'):.2f} s; reading alone {reading:.2f} s; the whole run {took:.1f} s")
     assert took > 8  # the second destination is slow
     assert down(yard, "db") <= reading + SLACK
     for place in ("disk", "slow"):

@@ -316,7 +316,7 @@ def test_a_source_that_breaks_ends_the_child(way: str, keys: KeyRing, servers: l
 
 def homes() -> list[Path]:
     """The folders that gpg works in."""
-    return list(Path("/dev/shm").glob("reconciler-gpg-*"))
+    return list(Path(os.environ["XDG_RUNTIME_DIR"]).glob("reconciler-gpg-*"))
 
 
 def test_a_reader_that_stops_early_ends_the_child(keys: KeyRing, servers: list[int]) -> None:
