@@ -13,6 +13,7 @@ from msgspec import Meta
 from reconciler.errors import Refused, SourceError
 from reconciler.model import Probe, SourceReport, Target, Uses
 from reconciler.model.restores import NO_FACTS
+from reconciler.pipeline.endmark import WholeSource
 from reconciler.pipeline.process import CHUNK, Drain, end_group, how_it_ended, pour, start
 from reconciler.pipeline.sink import PlainSink
 from reconciler.ports import Host, Sink, Source
@@ -24,7 +25,7 @@ Argv = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
-    """The stdout of a command, as a database's dump. It counts only if it wrote something and ended with exit code 0."""
+    """The stdout of a command, as a database's dump. It counts only if it is whole and ended with exit code 0."""
 
     default_type: ClassVar[str] = "dump"
 
@@ -102,8 +103,8 @@ class CommandTarget(Target, frozen=True, kw_only=True, tag="command"):
     def open(self, host: Host) -> Source:
         """Start the command. Raises SourceError, EngineError."""
         if self.container:
-            return host.engine().run(self.container, _argv(self.backup), self.user or "")
-        return LocalCommand(_argv(self.backup))
+            return WholeSource(host.engine().run(self.container, _argv(self.backup), self.user or ""))
+        return WholeSource(LocalCommand(_argv(self.backup)))
 
     def sink(self, host: Host, _facts: Mapping[str, str] = NO_FACTS, /) -> Sink:
         """Restores go to the stdin of the restore command, where the backup came from."""

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,9 +58,9 @@ def places(breaks: int | None = None) -> Places:
     return Places("ab", (StreamTarget(name="shop", path="/srv/shop", breaks=breaks),))
 
 
-def create(world: Places) -> Outcome:
+def create(world: Places, *, estimate: int = 0) -> Outcome:
     """Make KEY at ``a`` and ``b``."""
-    action = Create(SHOP, "daily", KEY, ("a", "b"), 0, "due")
+    action = Create(SHOP, "daily", KEY, ("a", "b"), estimate, "due")
     (outcome,) = run(Plan(NOW, (action,), commit="abc"), world.fleet, world.world, Silent())
     return outcome
 
@@ -109,6 +110,35 @@ def test_a_command_that_gives_nothing_at_all_is_no_backup_whatever_its_exit_code
     world = Places("ab", (CommandTarget(name="shop", type="files", backup="false | cat"),))
     assert "not a single byte" in create(world).error
     assert world.content == {"a": {}, "b": {}}
+
+
+def test_a_dump_that_breaks_off_although_its_command_ended_well_is_no_backup() -> None:
+    command = "echo '-- PostgreSQL database dump'; echo 'copy orders from stdin;'"
+    world = Places("ab", (CommandTarget(name="shop", type="files", backup=command),))
+    assert "it is not whole, so it was not kept" in create(world).error
+    assert world.content == {"a": {}, "b": {}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "estimate", "warning"),
+    [
+        ({}, 0, None),
+        ({"min_size": "6B"}, 0, None),
+        ({"min_size": "7B"}, 0, "the dump has 6 bytes, less than minSize (7): is it whole?"),
+        ({}, 30, None),
+        ({}, 100, "the dump is less than half as large as the last one (19 of 100 bytes): is it whole?"),
+    ],
+)
+def test_a_dump_that_is_suspiciously_small_is_kept_with_a_warning(
+    fields: dict[str, Any], estimate: int, warning: str | None
+) -> None:
+    target = CommandTarget(name="shop", type="files", backup="echo small", **fields)
+    world = Places("ab", (target,))
+    outcome = create(world, estimate=estimate)
+    assert outcome.ok
+    assert outcome.size == 19
+    assert outcome.warnings == ((warning,) if warning else ())
+    assert unpacked(world.content["a"]) == b"small\n"
 
 
 def test_what_another_run_made_under_the_same_name_is_left_as_it_is() -> None:

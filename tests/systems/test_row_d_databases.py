@@ -1,9 +1,10 @@
 """D. Cycle, with real databases: what a command writes to stdout, and reads back on stdin, into an empty server."""
 
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,6 +129,50 @@ def test_row_d1_tar_to_stdout(site: Site) -> None:
     site.run("restore", "app", "--overwrite")
     assert site.tree("data").keys() == before.keys()
     assert (folder / "file").read_text() == "content"
+
+
+def test_row_d1_a_live_sqlite_file_is_copied_torn_and_backed_up_whole(site: Site) -> None:
+    """What docs/databases.md says of a copy of the file: what is committed is missing in it, what is not is there."""
+    folder, example = site.volume("data"), EXAMPLES["sqlite3 .backup"]
+    file, name = folder / "shop.db", f"box-{site.tag}"
+    with closing(sqlite3.connect(file, isolation_level=None)) as application:
+        application.executescript("pragma journal_mode=wal; pragma wal_autocheckpoint=0;")
+        application.executescript(SQL)
+        with database(databases.SQLITE, site.engine, folder.parent.name, name):
+            copied = f"{{name: copied, kind: path, path: {file}}}\n"
+            site.backup(target(name, example) + f"    - {copied}")
+            site.apply()
+            for what, rows in (("copied", 0), ("app", 500)):
+                site.run("restore", what, "--to", f"path:{site.root}/{what}")
+                found = next(
+                    path for path in (site.root / what, *(site.root / what).glob("*")) if path.is_file()
+                )
+                assert orders(found) == rows, what
+
+
+def test_row_d1_a_sqlite_file_copied_in_a_transaction_holds_half_of_it(site: Site) -> None:
+    file = site.volume("data") / "shop.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as application:
+        application.executescript("create table accounts(id integer primary key, money, note);")
+        application.executemany("insert into accounts values(?, 1, ?)", ((n, "x" * 900) for n in range(2000)))
+        application.executescript("pragma cache_size=10; begin; update accounts set money = money - 1;")
+        site.backup(f"targets: [{{name: copied, kind: path, path: {file}}}]\n")
+        site.apply()
+        application.execute("rollback")
+        assert application.execute("select sum(money) from accounts").fetchone() == (2000,)
+    site.run("restore", "copied", "--to", f"path:{site.root}/copied")
+    found = next(path for path in (site.root / "copied", *(site.root / "copied").glob("*")) if path.is_file())
+    with closing(sqlite3.connect(found)) as copy:
+        (money,) = copy.execute("select sum(money) from accounts").fetchone()
+    assert 0 < money < 2000, "neither before the transaction nor after it"
+
+
+def orders(file: Path) -> int:
+    """How many rows a restored database holds; 0 also where there is no table."""
+    with closing(sqlite3.connect(file)) as db:
+        if not db.execute("select 1 from sqlite_master where name = 'orders'").fetchall():
+            return 0
+        return int(db.execute("select count(*) from orders").fetchone()[0])
 
 
 @contextmanager
