@@ -69,6 +69,15 @@ class Site:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
+    def memory(self, *arguments: str) -> int:
+        """Run the program to a good end; the most memory that its process used, in MiB."""
+        env = {**os.environ, **self.environment(), **self.env}
+        child = subprocess.Popen([PROGRAM, *arguments], cwd=self.root, env=env, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0, arguments
+        return used.ru_maxrss >> 10
+
     def environment(self) -> dict[str, str]:
         """The Engine, and nothing of this user's state."""
         return {

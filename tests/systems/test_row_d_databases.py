@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -113,6 +113,24 @@ def test_row_d1_redis_comes_back_as_the_file_of_an_empty_server(site: Site) -> N
     new = Database(site.engine, databases.REDIS, second)
     new.wait_ready()
     assert new.dump() == expected
+
+
+def test_row_d1_a_dump_of_a_gibibyte_passes_in_bounded_memory(
+    site: Site, measured: Callable[[str], None]
+) -> None:
+    box = site.container("box")
+    assert box.exec_run(["dd", "if=/dev/urandom", "of=/tmp/part", "bs=1M", "count=16"]).exit_code == 0
+    every = "for n in $(seq 64); do cat /tmp/part; done"
+    site.backup(
+        "targets:\n  - {name: app, kind: command, container: box-TAG,"
+        f" backup: '{every}', restore: 'md5sum > /tmp/sum'}}\n"
+    )
+    used = [site.memory("apply"), site.memory("restore", "app", "--overwrite")]
+    measured(f"a dump of 1 GiB: at most {used[0]} MiB to back it up, {used[1]} MiB to restore it")
+    assert sum(path.stat().st_size for path in site.copies()) > 1 << 30
+    assert max(used) < 150
+    same = f"{{ {every}; }} | md5sum | cmp - /tmp/sum"
+    assert box.exec_run(["sh", "-c", same]).exit_code == 0
 
 
 def test_row_d1_tar_to_stdout(site: Site) -> None:
