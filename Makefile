@@ -40,8 +40,8 @@ bench: setup ## measure against tar, restic and borg
 	@scripts/need $(BENCH_PARTS)
 	$(BIN)/python -m benchmarks
 
-campaign: setup ## every fault at every call of every port (minutes)
-	CAMPAIGN=all $(BIN)/pytest tests/faults/test_campaign.py
+campaign: setup parts ## every fault at every call of every port (minutes)
+	CAMPAIGN=all $(BIN)/pytest tests/faults/test_campaign.py tests/lifecycle/test_restore.py
 
 kills: setup parts ## kill apply at random moments; N of each kind (500 and 100 unless said otherwise)
 	KILLS=$(or $(N),500) $(BIN)/pytest tests/faults/test_kills.py --timeout=0
