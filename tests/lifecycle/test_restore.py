@@ -195,8 +195,7 @@ def test_a_volume_that_is_gone_is_made_again_with_its_options_and_labels(
     assert ran.code == 0, ran
     made = yard.client.volumes.get(name)
     try:
-        assert made.attrs["Options"] == options
-        assert labels.items() <= made.attrs["Labels"].items()
+        assert (made.attrs["Options"], labels.items() <= made.attrs["Labels"].items()) == (options, True)
         reader = yard.run("reader", volumes={name: {"bind": "/d", "mode": "ro"}})
         assert differences(before, snapshot(device)) == []
         assert reader.exec_run(["cat", "/d/rows"]).output == b"old\n"
