@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ from reconciler.errors import Refused
 from reconciler.wording import counted, size_text
 
 if TYPE_CHECKING:
-    from reconciler.model import Copy, Listing, Prune, TargetId
+    from reconciler.loop import Session
+    from reconciler.model import Copy, Listing, Observation, Prune, TargetId
 
 Held = list[tuple[str, "Copy"]]
 
@@ -57,8 +58,8 @@ def delete(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Show what goes, ask, and delete it: the manifest first, then the data. The last good copy stays without --force.
 
-    Say which copies: --at, --before or --all. A copy that retention still wants is made again by the next apply where
-    another destination has it.
+    Say which copies: --at, --before or --all. A copy that retention still wants, and that another destination has, is
+    copied back by the next apply: that is told before it asks. Hooks of prune-pre and prune-post run.
 
     \b
     Examples:
@@ -78,10 +79,13 @@ def delete(  # noqa: PLR0913 - one for each option
             click.secho(f"warning: {told}", fg="yellow", err=True)
         seen = session.observe()
         wanted = find_target(seen.listings, target)
+        _insist_known(source, seen.listings)
         chosen = _chosen(_held(seen.listings, wanted), at_text, before_text, source)
         _insist(chosen, seen.listings, wanted, force=force)
         prunes = tuple(_prune(name, copy) for name, copy in chosen)
         _show(prunes)
+        for text in (*_out_of_sight(seen.listings, source), *_back_again(session, seen, chosen)):
+            click.secho(f"warning: {text}", fg="yellow", err=True)
         if not yes and not sys.stdin.isatty():
             raise Refused("nobody can be asked here: --yes deletes what is shown; nothing was deleted")
         if not yes and not click.confirm(f"Delete {counted(len(prunes), 'copy')}?", err=True):
@@ -92,6 +96,53 @@ def delete(  # noqa: PLR0913 - one for each option
         print_json({"outcomes": applied.outcomes, "statusCommit": applied.commit})
     if applied.report_error or not all(outcome.ok for outcome in applied.outcomes):
         raise click.exceptions.Exit(1)
+
+
+def _insist_known(source: str, listings: Mapping[str, Listing]) -> None:
+    if source and source not in listings:
+        raise Refused(f"there is no destination {source}; known are {', '.join(sorted(listings))}")
+
+
+def _out_of_sight(listings: Mapping[str, Listing], source: str) -> list[str]:
+    """Where copies may stay that nobody sees now."""
+    return [
+        f"{name} cannot be looked at ({listing.unknown}): what it holds stays"
+        for name, listing in listings.items()
+        if listing.unknown and source in ("", name)
+    ]
+
+
+def _back_again(session: Session, seen: Observation, chosen: Held) -> list[str]:
+    """What the next apply would make again at once, by the plan for how things are afterwards."""
+    from reconciler.model import Create, Replicate
+
+    gone = {(name, copy.artifact.key) for name, copy in chosen}
+    targets = {copy.artifact.target for _, copy in chosen}
+    after = session.plan(_without(seen, gone)).actions
+    again = [item for item in after if isinstance(item, Replicate) and (item.destination, item.key) in gone]
+    told = [
+        f"retention still wants {item.key} at {item.destination}: the next apply copies it back from {item.sources[0]};"
+        f" without --from it goes everywhere"
+        for item in again
+    ]
+    if any(isinstance(item, Create) and item.target in targets for item in after):
+        told.append(
+            "the next apply makes a new backup of it, as one is due then; suspend the Backup, or remove the target"
+        )
+    return told
+
+
+def _without(seen: Observation, gone: Collection[tuple[str, str]]) -> Observation:
+    """What would be seen without those copies."""
+    import msgspec
+
+    listings = {
+        name: msgspec.structs.replace(
+            listing, copies=tuple(copy for copy in listing.copies if (name, copy.artifact.key) not in gone)
+        )
+        for name, listing in seen.listings.items()
+    }
+    return msgspec.structs.replace(seen, listings=listings)
 
 
 def _held(listings: Mapping[str, Listing], target: TargetId) -> Held:

@@ -1,5 +1,6 @@
 import pytest
 
+from reconciler.destinations.file import FileStore
 from tests.cli.place import NEXT_DAY, Place
 
 ALL = ("delete", "shop/uploads", "--all")
@@ -49,9 +50,70 @@ def test_the_last_good_copy_stays_without_force(applied: Place, more: tuple[str,
 
 
 def test_a_copy_deleted_in_one_place_comes_back_from_the_other(applied: Place) -> None:
-    assert applied.run(*ALL, "--from", "local", "--yes").code == 0
+    ran = applied.run(*ALL, "--from", "local", "--yes")
+    assert ran.code == 0
+    assert "at local: the next apply copies it back from offsite" in ran.err
     assert "~ replicate" in applied.run("apply").out
     assert len(applied.copies("local", "shop_uploads_*")) == 1
+
+
+def test_a_backup_that_is_due_afterwards_is_told(applied: Place) -> None:
+    ran = applied.run(*ALL, "--yes", "--force")
+    assert "the next apply makes a new backup of it" in ran.err
+    assert "copies it back" not in ran.err
+    assert "+ create    shop/uploads" in applied.run("plan").out
+
+
+def test_what_nobody_wants_goes_without_a_word(applied: Place) -> None:
+    applied.now = NEXT_DAY
+    applied.run("apply")
+    specs = applied.root / "backup.d/shop.yaml"
+    specs.write_text(specs.read_text().replace("    - {name: wiki, kind: path, path: ../wiki}\n", ""))
+    ran = applied.run("delete", "wiki", "--before", "2026-01-21T00:00:00Z", "--yes")
+    assert ran.code == 0
+    assert "warning" not in ran.err
+
+
+def test_a_destination_that_is_away_is_told(applied: Place) -> None:
+    (applied.root / "copies/offsite").rename(applied.root / "away")
+    ran = applied.run(*ALL, "--yes", "--force")
+    assert ran.code == 0
+    assert "warning: offsite cannot be looked at" in ran.err
+
+
+def test_the_hooks_of_a_prune_run_and_a_failing_one_keeps_everything(applied: Place) -> None:
+    specs = applied.root / "backup.d/shop.yaml"
+    hook = '  hooks: [{phase: prune-pre, script: "echo pre $RECONCILER_SERVICE >> log; exit 4"}]\n'
+    specs.write_text(specs.read_text() + hook)
+    before = applied.copies("local")
+    assert applied.run(*ALL, "--from", "local", "--yes").code == 1
+    assert applied.copies("local") == before
+    assert next(applied.root.rglob("log")).read_text() == "pre shop\n"
+
+
+def test_a_kill_between_the_manifest_and_the_data_leaves_no_copy_and_the_rest_is_swept(
+    applied: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[str] = []
+    whole = FileStore.delete
+
+    def dying(self: FileStore, key: str) -> None:
+        if deleted:
+            raise KeyboardInterrupt
+        whole(self, key)
+        deleted.append(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "delete", dying)
+        assert applied.run(*ALL, "--from", "local", "--yes").code != 0
+    assert deleted[0].endswith(".json"), "the manifest goes first"
+    assert len(applied.copies("local", "shop_uploads_*")) == 1
+    listed = applied.run("list", "--output", "json").json
+    assert applied.run("restore", "shop/uploads", "--from", "local", "--to", "path:back").code == 1
+    again = applied.run("apply")
+    assert again.code == 0, again.err
+    assert applied.run("restore", "shop/uploads", "--from", "local", "--to", "path:back").code == 0, listed
+    assert applied.run("plan").code == 0
 
 
 def test_orphans_can_be_deleted(applied: Place) -> None:
@@ -68,6 +130,7 @@ def test_orphans_can_be_deleted(applied: Place) -> None:
         (("shop/uploads", "--all", "--at", "2026-01-20T03:10Z"), "say which copies"),
         (("shop/uploads", "--at", "2020-01-20T03:10Z"), "there is no such copy"),
         (("shpo", "--all"), "did you mean shop"),
+        (("shop/uploads", "--all", "--from", "locl"), "no destination locl; known are local, offsite"),
         (("shop/uploads", "--at", "yesterday"), "yesterday"),
     ],
 )
