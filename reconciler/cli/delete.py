@@ -100,7 +100,7 @@ def delete(  # noqa: PLR0913 - one for each option
 
 def _insist_known(source: str, listings: Mapping[str, Listing]) -> None:
     if source and source not in listings:
-        raise Refused(f"there is no destination {source}; known are {', '.join(sorted(listings))}")
+        raise click.UsageError(f"there is no destination {source}; there are: {', '.join(listings)}")
 
 
 def _out_of_sight(listings: Mapping[str, Listing], source: str) -> list[str]:

@@ -130,7 +130,7 @@ def test_orphans_can_be_deleted(applied: Place) -> None:
         (("shop/uploads", "--all", "--at", "2026-01-20T03:10Z"), "say which copies"),
         (("shop/uploads", "--at", "2020-01-20T03:10Z"), "there is no such copy"),
         (("shpo", "--all"), "did you mean shop"),
-        (("shop/uploads", "--all", "--from", "locl"), "no destination locl; known are local, offsite"),
+        (("shop/uploads", "--all", "--from", "locl"), "no destination locl; there are: local, offsite"),
         (("shop/uploads", "--at", "yesterday"), "yesterday"),
     ],
 )
