@@ -16,6 +16,13 @@ from reconciler.ports import Source
 
 _HEAD = 512  # bytes: all that any format needs to be told by
 _TAIL = 64 << 10  # bytes: a statement or two may follow the mark of a dump in SQL
+_LAST = 256  # bytes: a mark with its date, and the line that newer versions of pg_dump add
+_REDIS_EOF = (
+    40  # bytes: redis-cli --rdb leaves the random mark of a diskless transfer behind the file, in a pipe
+)
+_POSTGRES, _CLUSTER = b"-- PostgreSQL database dump complete", b"-- PostgreSQL database cluster dump complete"
+_MYSQL = b"-- Dump completed"
+_SQL_MARKS = (_POSTGRES, _CLUSTER, _MYSQL)
 
 
 class _Seen(NamedTuple):
@@ -73,16 +80,13 @@ def insist_whole(head: bytes, tail: bytes, size: int) -> None:
             )
 
 
-def _has(*marks: bytes) -> Callable[[_Seen], str]:
-    """One of the marks, at the beginning of a line near the end."""
+def _has(mark: bytes) -> Callable[[_Seen], str]:
+    """The mark, at the beginning of a line near the end; or another dump's at the very end, as several may be joined."""
 
     def wrong(seen: _Seen) -> str:
-        lines = b"\n" + seen.tail
-        return (
-            ""
-            if any(b"\n" + mark in lines for mark in marks)
-            else f"lacks its last line, {marks[0].decode()!r}"
-        )
+        near = b"\n" + seen.tail
+        joined = any(b"\n" + other in near[-_LAST:] for other in _SQL_MARKS)
+        return "" if joined or b"\n" + mark in near else f"lacks its last line, {mark.decode()!r}"
 
     return wrong
 
@@ -97,7 +101,7 @@ def _sql_of(*beginnings: bytes) -> Callable[[bytes], bool]:
 def _script_of_sqlite(seen: _Seen) -> str:
     if b"\nROLLBACK; -- due to errors" in seen.tail:
         return "ends with ROLLBACK, due to errors"
-    return "" if seen.tail.rstrip().endswith(b"COMMIT;") else "lacks its last line, 'COMMIT;'"
+    return "" if b"\nCOMMIT;" in seen.tail else "lacks its last line, 'COMMIT;'"
 
 
 def _database_of_sqlite(seen: _Seen) -> str:
@@ -125,7 +129,8 @@ def _tar(seen: _Seen) -> str:
 def _redis(seen: _Seen) -> str:
     """From version 5 on, opcode 255 and eight bytes of checksum end it."""
     version = seen.head[5:9]
-    if not version.isdigit() or int(version) < 5 or seen.tail[-9:-8] == b"\xff":
+    ends = (seen.tail[-9 - more :][:1] == b"\xff" for more in (0, _REDIS_EOF))
+    if not version.isdigit() or int(version) < 5 or any(ends):
         return ""
     return "lacks its end mark (255 and a checksum)"
 
@@ -139,15 +144,15 @@ _FORMATS = (
     _Format(
         "a dump of PostgreSQL",
         _sql_of(b"-- PostgreSQL database dump"),
-        _has(b"-- PostgreSQL database dump complete"),
+        _has(_POSTGRES),
     ),
     _Format(
         "a dump of a PostgreSQL cluster",
         _sql_of(b"-- PostgreSQL database cluster dump"),
-        _has(b"-- PostgreSQL database cluster dump complete"),
+        _has(_CLUSTER),
     ),
-    _Format("a dump of MySQL", _sql_of(b"-- MySQL dump"), _has(b"-- Dump completed")),
-    _Format("a dump of MariaDB", _sql_of(b"-- MariaDB dump"), _has(b"-- Dump completed")),
+    _Format("a dump of MySQL", _sql_of(b"-- MySQL dump"), _has(_MYSQL)),
+    _Format("a dump of MariaDB", _sql_of(b"-- MariaDB dump"), _has(_MYSQL)),
     _Format(
         "a dump of SQLite",
         lambda head: head.startswith(b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;"),

@@ -37,6 +37,8 @@ def find_sink(to: str | None, manifest: Manifest, fleet: Fleet, host: Host) -> S
         case "image" if not name:
             _insist(manifest, ("image",), "image: loads what docker save wrote")
             return cast(Sink, registry.find("targets", "image").sink(host))
+        case "container" if name and manifest.kind == "container":
+            return _same_mount(name, manifest).sink(host, manifest.facts)
         case "container" if name:
             _insist(manifest, ("command",), "container: feeds the stdin of the target's restore command")
             target = _origin(manifest, fleet)
@@ -82,13 +84,17 @@ def _recorded(manifest: Manifest) -> TargetKind | None:
 
         return cast(TargetKind, PathTarget(name=service, type=type_, path=facts["path"]))
     if manifest.kind == "container" and "mount" in facts:
-        from reconciler.targets.container import ContainerTarget
-
-        mounts = (facts["mount"],)
-        return cast(
-            TargetKind, ContainerTarget(name=service, type=type_, container=facts["container"], mounts=mounts)
-        )
+        return _same_mount(facts["container"], manifest)
     return None
+
+
+def _same_mount(container: str, manifest: Manifest) -> TargetKind:
+    """The mount of a container that has the path of the one that was backed up."""
+    from reconciler.targets.container import ContainerTarget
+
+    mounts = (manifest.facts["mount"],)
+    target = ContainerTarget(name=manifest.service, type=manifest.type, container=container, mounts=mounts)
+    return cast(TargetKind, target)
 
 
 def _place(name: str) -> Path:

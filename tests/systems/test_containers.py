@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.naming import parse
 from tests.parts.process import until
+from tests.parts.swarm import UNTIL_TOLD
 from tests.systems.site import Site
 from tests.trees import build_nasty_tree, snapshot
 
@@ -21,7 +22,7 @@ def filled(site: Site, **options: Any) -> None:
     build_nasty_tree(site.root / "files", sparse_size=1 << 20)
     site.client.containers.run(
         site.image,
-        ["sh", "-c", "mkdir /scratch/deep; echo dump > /scratch/deep/dump.sql; touch /ready; sleep 600"],
+        ["sh", "-c", f"mkdir /scratch/deep; echo dump > /scratch/deep/dump.sql; touch /ready; {UNTIL_TOLD}"],
         name=f"db-{site.tag}",
         detach=True,
         network_mode="none",
@@ -87,6 +88,9 @@ def test_a_container_that_is_gone_is_one_problem_and_its_backups_can_be_restored
     refused = site.run("restore", "shop/scratch", check=False)
     assert refused.returncode == 1
     assert f"container db-{site.tag} does not exist" in refused.stderr
+    other = site.container("other", tmpfs={"/scratch": ""})
+    site.run("restore", "shop/scratch", "--to", f"container:other-{site.tag}")
+    assert other.exec_run(["cat", "/scratch/deep/dump.sql"]).output == b"dump\n"
     site.run("restore", "shop/scratch", "--to", f"path:{site.root}/beside")
     assert (site.root / "beside/deep/dump.sql").read_text() == "dump\n"
 
