@@ -73,7 +73,7 @@ class _Run:
         if isinstance(action, Replicate) and action.key in self._unmade:
             return Outcome(action, skipped="the artifact was not made")
         if isinstance(action, Prune) and action.target in self._failed:
-            return Outcome(action, skipped="a newer action on this target failed in this run")
+            return Outcome(action, skipped="an earlier action on this target failed in this run")
         return _outcome(action, self._attempt(action))
 
     def learn(self, outcome: Outcome) -> None:

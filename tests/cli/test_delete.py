@@ -1,7 +1,13 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from reconciler.destinations.file import FileStore
+from reconciler.errors import StoreError
 from tests.cli.place import NEXT_DAY, Place
+from tests.trees import snapshot
 
 ALL = ("delete", "shop/uploads", "--all")
 
@@ -91,6 +97,33 @@ def test_the_hooks_of_a_prune_run_and_a_failing_one_keeps_everything(applied: Pl
     assert next(applied.root.rglob("log")).read_text() == "pre shop\n"
 
 
+def test_what_always_stands_after_a_prune_runs_once_when_one_fails(
+    applied: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = applied.root / "backup.d/shop.yaml"
+    hooks = (
+        '  hooks: [{phase: prune-pre, script: "echo pre >> log; exit $FAILS"},'
+        ' {phase: prune-post, always: true, script: "echo post >> log"}, {phase: prune-post, script: "echo no >> log"}]\n'
+    )
+    specs.write_text(specs.read_text() + hooks)
+    before = applied.copies("local") + applied.copies("offsite")
+
+    def fails(self: FileStore, key: str) -> None:
+        raise StoreError(f"{key}: the disk is read-only")
+
+    for status in ("4", "0"):
+        applied.env = {"FAILS": status}
+        with monkeypatch.context() as patched:
+            patched.setattr(FileStore, "delete", fails)
+            assert applied.run(*ALL, "--yes", "--force").code == 1
+        log = next(applied.root.rglob("log"))
+        assert log.read_text() == "pre\npost\n"
+        log.unlink()
+        told = applied.run("status", "--output", "json").json["lastRun"]["outcomes"]
+        assert [len(item.get("hooks", ())) for item in told] == [2, 0], "the other deletion was left out"
+    assert applied.copies("local") + applied.copies("offsite") == before
+
+
 def test_a_kill_between_the_manifest_and_the_data_leaves_no_copy_and_the_rest_is_swept(
     applied: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +147,61 @@ def test_a_kill_between_the_manifest_and_the_data_leaves_no_copy_and_the_rest_is
     assert again.code == 0, again.err
     assert applied.run("restore", "shop/uploads", "--from", "local", "--to", "path:back").code == 0, listed
     assert applied.run("plan").code == 0
+
+
+DIES = """\
+import os, signal, sys
+from reconciler.cli import main
+from reconciler.destinations.file import FileStore
+
+left = [int(sys.argv.pop(1))]
+
+def deadly(name):
+    whole = getattr(FileStore, name)
+    def call(self, *arguments):
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        return whole(self, *arguments)
+    setattr(FileStore, name, call)
+
+deadly("put")
+deadly("delete")
+main(sys.argv[1:])
+"""
+"""The program, which dies at the call that writes to a destination after so many of them."""
+
+
+@pytest.mark.parametrize("calls", range(5), ids=["record", "manifest", "data", "end", "other destination"])
+def test_a_kill_at_any_step_leaves_no_half_copy_and_the_next_apply_sweeps(applied: Place, calls: int) -> None:
+    applied.now = NEXT_DAY
+    applied.run("apply")
+    old = "weekly/shop_uploads_2026-01-20T031000Z_weekly.tar.zst"
+    asked = ["delete", "shop/uploads", "--before", "2026-01-21T00:00:00Z", "--yes"]
+    killed = subprocess.run(
+        [sys.executable, "-c", DIES, str(calls), *asked],
+        cwd=applied.root,
+        env=applied.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed
+    manifests = {path.parent.parent.name for path in applied.root.glob(f"copies/*/{old}.json")}
+    assert manifests == ({"local", "offsite"} if calls < 2 else {"offsite"})
+    found = applied.run("list", "--output", "json").json["copies"]
+    assert {item["destination"] for item in found if item["key"] == old} == manifests
+
+    assert applied.run("plan").code == (0 if not calls else 2)
+    ran = applied.run("apply")  # what was not deleted everywhere is still wanted, and comes back whole
+    assert ran.code == 0, ran.err
+    assert ("recover" in ran.out) == (0 < calls < 4), ran.out
+    assert applied.run("plan").code == 0
+    for name in ("local", "offsite"):
+        to = ("--at", "2026-01-20T12:00:00Z", "--to", f"path:{applied.root}/{name}")
+        assert applied.run("restore", "shop/uploads", "--from", name, *to).code == 0
+        assert snapshot(applied.root / name) == snapshot(applied.root / "uploads")
+        intents = (applied.root / "copies" / name / ".intents").rglob("*")
+        assert [path for path in intents if path.is_file()] == []
 
 
 def test_orphans_can_be_deleted(applied: Place) -> None:
