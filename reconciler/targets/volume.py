@@ -186,7 +186,12 @@ class VolumeSink:
             self._engine.write_volume(self._name, chunks)
 
     def commit(self) -> None:
-        """Swap. Raises Refused when a container was started meanwhile."""
+        """Swap. Raises Refused when a container was started meanwhile, or nothing keeps a volume in memory any more."""
+        if self._found is not None and _is_in_memory(self._found.options) and not self._users():
+            raise Refused(
+                f"volume {self._name} is a tmpfs, and what used it ended meanwhile: what was restored is gone with it;"
+                f" start what uses it, and restore again"
+            )
         if self.uses != Uses() and (users := " ".join(self._users())):
             raise Refused(
                 f"volume {self._name} is in use by {users}: stop it first (docker stop {users}),"
