@@ -38,7 +38,8 @@ class Memory:
         """Run it in the container; what it said."""
         done = self.user.exec_run(["sh", "-c", command])
         assert done.exit_code == 0, done
-        return str(done.output.decode())
+        assert isinstance(done.output, bytes)
+        return done.output.decode()
 
     def look(self) -> str:
         """Names, modes, owners, links and content."""
