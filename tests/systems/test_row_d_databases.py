@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +13,11 @@ import pytest
 from tests.parts import databases
 from tests.parts.databases import Database, Kind, database
 from tests.systems.site import Site
+from tests.test_docs import REPOSITORY, blocks
 
 pytestmark = pytest.mark.usefixtures("database_image")
 
+PAGE = REPOSITORY / "docs" / "databases.md"
 SQL = "create table orders(id integer primary key, item text);" + "".join(
     f"insert into orders values({n}, 'thing {n}');" for n in range(500)
 )
@@ -82,6 +84,29 @@ def test_row_d1_a_dump_goes_to_stdout_and_comes_back_into_an_empty_server(site: 
     with database(example.kind, site.engine, second, second, environment=plain) as new:
         site.run("restore", "app", "--to", f"container:{second}", "--overwrite")
         assert new.dump() == expected
+
+
+def test_row_d1_the_recipes_of_the_page_work_as_they_stand(site: Site) -> None:
+    """docs/databases.md, with its own YAML and names: one apply, and each database comes back after its table is lost."""
+    recipes = next(block.text for block in blocks(PAGE) if block.language == "yaml")
+    site.write("backup.d/databases.yaml", recipes)
+    containers = {"shop-db": databases.POSTGRES, "blog-db": databases.MARIADB, "notes": databases.SQLITE}
+    file = {"SQLITE_FILE": "/data/notes.db"}
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(database(kind, site.engine, f"{name}-{site.tag}", name, environment=file))
+            for name, kind in containers.items()
+        ]
+        for one in running:
+            one.sql(SQL)
+        expected = [one.dump() for one in running]
+        site.apply()
+        for one in running:
+            one.sql("drop table orders;")
+        assert all("thing 7" not in one.dump() for one in running)
+        for name in ("shop", "blog", "notes"):
+            site.run("restore", name, "--overwrite")
+        assert [one.dump() for one in running] == expected
 
 
 def test_row_d1_redis_comes_back_as_the_file_of_an_empty_server(site: Site) -> None:
