@@ -26,6 +26,9 @@ _CHUNK = 64 << 10
 _TAG = 16
 _VERSION = b"age-encryption.org/v1\n"
 _STANZA = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n")
+_BODY = re.compile(
+    rb"([A-Za-z0-9+/]{43})\n"
+)  # a file key of 16 bytes and its tag; another length must be refused
 _LINE = 256  # bytes; no line of a header that a passphrase opens is longer
 
 
@@ -64,17 +67,16 @@ def decrypt(source: BinaryIO, sink: BinaryIO, passphrase: bytes) -> None:
 def _open_header(source: BinaryIO, passphrase: bytes) -> bytes:
     """The file key."""
     lines = [source.readline(_LINE) for _ in range(4)]
-    stanza = _STANZA.fullmatch(lines[1])
-    if lines[0] != _VERSION or stanza is None or not lines[3].startswith(b"--- "):
+    stanza, body = _STANZA.fullmatch(lines[1]), _BODY.fullmatch(lines[2])
+    if lines[0] != _VERSION or stanza is None or body is None or not lines[3].startswith(b"--- "):
         raise Damaged("it is no age stream that a passphrase opens")
     work = int(stanza[2])
     if work > MOST_WORK:
         raise Damaged(f"its header asks for the work factor {work}: more than {MOST_WORK} is refused")
+    salt, wrapped = _bytes(stanza[1]), _bytes(body[1])
     try:
-        file_key = ChaCha20Poly1305(_wrapping_key(passphrase, _bytes(stanza[1]), work)).decrypt(
-            bytes(12), _bytes(lines[2][:-1]), None
-        )
-    except (InvalidTag, ValueError):
+        file_key = ChaCha20Poly1305(_wrapping_key(passphrase, salt, work)).decrypt(bytes(12), wrapped, None)
+    except InvalidTag:
         raise WrongPassphrase from None
     header = b"".join(lines[:3]) + b"---"
     if not hmac.compare_digest(_text(_mac(file_key, header)), lines[3][4:-1]):
@@ -120,4 +122,8 @@ def _text(data: bytes) -> bytes:
 
 
 def _bytes(text: bytes) -> bytes:
-    return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    """Of two texts for the same bytes only the canonical one is taken, as the format has it. Raises Damaged."""
+    data = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    if _text(data) != text:
+        raise Damaged("its header is not as age writes it")
+    return data

@@ -5,6 +5,7 @@ import io
 import os
 import random
 import signal
+import string
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from reconciler.errors import CipherError, Corrupt, ReconcilerError, SourceError, WrongKey
 from reconciler.model import (
@@ -262,6 +264,42 @@ def test_a_stream_for_a_passphrase_that_was_changed_or_cut_anywhere_is_refused()
         for bad in (bytes(changed), stored[:position]):
             with pytest.raises((age_passphrase.Damaged, age_passphrase.WrongPassphrase)):
                 age_passphrase.decrypt(io.BytesIO(bad), io.BytesIO(), SECRET.encode())
+
+
+def test_a_stream_that_is_cut_or_mended_between_chunks_is_refused() -> None:
+    """Every chunk is whole here: only their numbers and the mark on the last one tell."""
+    for size in (0, 65536, 131072, 196608):
+        stream = io.BytesIO()
+        age_passphrase.encrypt(io.BytesIO(PLAIN[:size]), stream, SECRET.encode(), work=2)
+        stored = stream.getvalue()
+        start = stored.index(b"\n--- ") + 5 + 43 + 1 + 16
+        head, whole = stored[:start], 65536 + 16
+        chunks = [stored[place : place + whole] for place in range(start, len(stored), whole)]
+        wrong = [[], chunks[:-1], chunks[1:], [*chunks, chunks[-1]], [*chunks, bytes(16)], [*chunks, b"x"]]
+        if len(chunks) > 1:
+            wrong.append([chunks[1], chunks[0], *chunks[2:]])
+        for those in wrong:
+            with pytest.raises(age_passphrase.Damaged):
+                age_passphrase.decrypt(io.BytesIO(head + b"".join(those)), io.BytesIO(), SECRET.encode())
+
+
+@pytest.mark.parametrize(("size", "salt", "body"), [(15, 0, 0), (32, 0, 0), (16, 1, 0), (16, 0, 1)])
+def test_a_header_that_age_would_refuse_is_refused(size: int, salt: int, body: int) -> None:
+    """A file key of another length, and base64 whose last character has bits that mean nothing: both rightly signed."""
+    file_key, nonce = bytes(size), bytes(16)
+    wrapping = ChaCha20Poly1305(age_passphrase._wrapping_key(SECRET.encode(), bytes(16), 2))
+    wrapped = age_passphrase._text(wrapping.encrypt(bytes(12), file_key, None))
+    digits = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}+/".encode()
+    last = digits[digits.index(wrapped[-1:]) + body :][:1]
+    header = b"age-encryption.org/v1\n-> scrypt %s 2\n%s\n---" % (
+        b"A" * 21 + digits[salt : salt + 1],
+        wrapped[:-1] + last,
+    )
+    payload = ChaCha20Poly1305(age_passphrase._derived(file_key, nonce, b"payload"))
+    mac = age_passphrase._text(age_passphrase._mac(file_key, header))
+    stored = header + b" " + mac + b"\n" + nonce + payload.encrypt(bytes(11) + b"\1", b"data", None)
+    with pytest.raises(age_passphrase.Damaged):
+        age_passphrase.decrypt(io.BytesIO(stored), io.BytesIO(), SECRET.encode())
 
 
 def test_a_header_that_asks_for_too_much_work_is_refused() -> None:
