@@ -97,6 +97,11 @@ def _told(record: Record) -> str:
             f"a restore of {record.why} died when its data was in place: the old data is removed now;"
             f" hooks of restore-post may not have run"
         )
+    if volume := record.traces.filled:
+        return (
+            f"a restore of {record.why} died while the Engine filled volume {volume}: what is in there may be a part of the"
+            f" data, and a backup of it too. Look at it, empty or remove the volume, and start the restore again"
+        )
     return f"a restore of {record.why} died: what it left beside the data is removed; start it again"
 
 

@@ -86,10 +86,12 @@ MADE = "io.reconciler.restore"
 class Traces(msgspec.Struct, frozen=True):
     """What a restore leaves when it is killed: beside ``places``, inside ``mounts``, and a ``volume`` made for it.
 
-    ``mark`` is what the volume's label MADE says, where it has one.
+    ``mark`` is what the volume's label MADE says, where it has one. ``filled`` is a volume that was there, empty, and may
+    hold a part of the data now: nothing of it can be removed from here.
     """
 
     places: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     volume: str = ""
     mark: str = ""
+    filled: str = ""

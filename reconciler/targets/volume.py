@@ -125,9 +125,11 @@ class VolumeSink:
 
     @property
     def traces(self) -> Traces:
-        """What lies beside its data; before the commit the volume itself, where it is made for this restore."""
+        """What lies beside its data; before the commit the volume itself, where it is made or filled for this restore."""
         if self._found is None and not self._placed:
             return Traces(volume=self._name, mark=self._mark)
+        if not self.staged and not self._placed:
+            return Traces(filled=self._name)
         return self._folder.traces if self._folder is not None else Traces()
 
     @property

@@ -1,5 +1,7 @@
 """After a run that died: what ran runs again, what did not does not. On a real Engine."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from reconciler.lifecycle.hold import held
 from reconciler.lifecycle.recovery import Recovered, pending, recover
 from reconciler.model import LabelStop, Quiesce
 from reconciler.ports import Engine
+from tests.faults.project import Project, backup, destination, policy
 from tests.lifecycle.killed import Scene, When, killed, undisturbed
 from tests.lifecycle.yard import Yard
 
@@ -195,3 +198,59 @@ def test_a_record_that_cannot_be_read_is_told_and_keeps_no_other_from_its_turn(y
         True,
     ]
     assert len(pending(yard.world().journal)) == 2
+
+
+class Bound:
+    """A volume with driver options, ``name``, that the Engine alone fills; its data is in ``device``, and backed up."""
+
+    def __init__(self, yard: Yard, folder: Path) -> None:
+        self.device = folder / "device"
+        self.device.mkdir()
+        (self.device / "rows").write_text("all of it")
+        self.name = yard.name("bound")
+        options = {"type": "none", "o": "bind", "device": str(self.device)}
+        self.made = yard.client.volumes.create(self.name, driver_opts=options)
+        env = {"DOCKER_HOST": yard.host.url, "RECONCILER_STATE_DIR": str(yard.state)}
+        self.project = Project(folder / "project", env)
+        self.disk = destination("disk", f"file://{folder}/disk")
+        self.write()
+        assert self.project.do("apply").code == 0
+
+    def write(self, **more: object) -> None:
+        """The specs."""
+        targets = [{"name": "shop", "kind": "volume", "volume": self.name}]
+        self.project.write(policy(), self.disk, backup("b", targets, ["disk"], **more))
+
+    def restore_and_die(self) -> None:
+        """A restore that is killed when the journal has it."""
+        self.write(hooks=[{"phase": "restore-pre", "script": "kill -9 $PPID"}])
+        child = self.project.start("restore", "shop/data", "--specs", str(self.project.specs))
+        child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL
+        self.write()
+
+
+@pytest.fixture
+def bound(yard: Yard, tmp_path: Path) -> Iterator[Bound]:
+    bound = Bound(yard, tmp_path)
+    yield bound
+    bound.made.remove()
+
+
+def test_a_restore_that_died_while_the_engine_filled_an_empty_volume_is_told_once(
+    yard: Yard, bound: Bound
+) -> None:
+    """Nobody but the journal knows that what is there may be a part."""
+    rows = bound.device / "rows"
+    rows.unlink()
+    bound.restore_and_die()
+    rows.write_text("all")
+    ran = [bound.project.do("restore", "shop/data") for _ in range(2)]
+    assert ([item.code for item in ran], rows.read_text()) == ([1, 1], "all")
+    told = f"died while the Engine filled volume {bound.name}"
+    assert [told in item.err for item in ran] == [True, False], ran
+    assert "holds data" in ran[1].err
+    rows.unlink()
+    assert bound.project.do("restore", "shop/data").code == 0
+    assert rows.read_text() == "all of it"
+    assert yard.records() == []

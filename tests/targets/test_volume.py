@@ -12,6 +12,7 @@ import pytest
 from reconciler.adapters.docker import connect
 from reconciler.errors import ReconcilerError, Refused, SourceError
 from reconciler.model import SourceReport
+from reconciler.model.restores import Traces
 from reconciler.ports import Engine, Host, Source, Volume
 from reconciler.targets import volume as module
 from reconciler.targets.volume import VolumeTarget, sink_for
@@ -236,7 +237,8 @@ def test_the_engine_writes_to_new_or_empty_volumes_alone(host: Host, root: Path,
         sink.check(True)
     restore(data, f"{NAME}_restored", host)
     engine.create_volume(Volume(f"{NAME}_empty", ""))
-    assert not sink_for(f"{NAME}_empty", host).staged
+    sink = sink_for(f"{NAME}_empty", host)
+    assert (sink.staged, sink.traces) == (False, Traces(filled=f"{NAME}_empty"))
     restore(data, f"{NAME}_empty", host)
     for name in ("restored", "empty"):
         made = engine.volume(f"{NAME}_{name}")
