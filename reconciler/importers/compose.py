@@ -23,7 +23,13 @@ _UNREAD = {
     "include": "files that it includes are not read: import them one by one",
     "extends": "what it extends is not read: import the output of docker compose config instead",
     "configs": "configs are not read",
+    "label_file": "its labels are not read: import the output of docker compose config instead",
+    "profiles": "a Backup runs whether the profile is active or not",
+    "volumes_from": "what it mounts from others is not read: list the volumes at the service",
 }
+_OVERRIDES = tuple(
+    f"{stem}.override.{end}" for stem in ("compose", "docker-compose") for end in ("yaml", "yml")
+)
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Project:
@@ -70,6 +76,7 @@ class _Loader:
         unread = [
             (keys[key].place, key, why) for keys in mappings for key, why in _UNREAD.items() if key in keys
         ]
+        unread += self._unread_files(services)
         return Project(
             name=self.name,
             file=self.path.name,
@@ -78,6 +85,21 @@ class _Loader:
             volumes=self._volume_names(services),
             unread=tuple(unread),
         )
+
+    def _unread_files(self, services: tuple[Service, ...]) -> Iterator[tuple[str, str, str]]:
+        """Files that docker compose, or docker-volume-backup, would read and that nothing here does."""
+        if self.path.stem in ("compose", "docker-compose"):
+            beside = (name for name in _OVERRIDES if os.path.exists(self.folder / name))
+            why = "docker compose reads it as well: import the output of docker compose config instead"
+            yield from ((self.path.name, name, why) for name in beside)
+        for service in services:
+            for mount in service.mounts:
+                if mount.kind != "bind" and within(CONF_D, mount.target):
+                    yield (
+                        mount.place,
+                        service.name,
+                        "the files of its conf.d lie in a volume: they are not read",
+                    )
 
     def _text(self, node: Node) -> str:
         try:
@@ -137,7 +159,7 @@ class _Loader:
             place=node.place,
             image=self._of(node, "image"),
             container=container,
-            settings={**self._env_files(keys.get("env_file")), **self._settings(keys.get("environment"))},
+            settings=self._settings(keys.get("environment"), self._env_files(keys.get("env_file"))),
             labels={
                 **self._labels(keys, swarm=False),
                 **self._labels(keys["deploy"].mapping() if "deploy" in keys else {}, swarm=True),
@@ -160,14 +182,19 @@ class _Loader:
             name, equals, value = item.text().partition("=")
             yield name.strip(), item, value if equals else None
 
-    def _settings(self, node: Node | None) -> dict[str, Setting]:
-        """The environment. A name without a value takes that of the variables."""
-        found = {}
+    def _settings(self, node: Node | None, files: Mapping[str, Setting]) -> dict[str, Setting]:
+        """The environment, before what the files give. A name without a value takes that of the variables.
+
+        One that is not set here may be where docker compose runs, so it stays, without a value.
+        """
+        found = dict(files)
         for name, where, raw in self._pairs(node):
-            text = f"${{{name}}}" if raw is None else raw
             if raw is None and name not in self.variables:
-                continue
-            found[name] = Setting(self._text(where._replace(value=text)), text, where.place)
+                found.setdefault(name, Setting("", f"${{{name}}}", where.place))
+            elif raw is None:
+                found[name] = Setting(self.variables[name], f"${{{name}}}", where.place)
+            else:
+                found[name] = Setting(self._text(where._replace(value=raw)), raw, where.place)
         return found
 
     def _labels(self, keys: Mapping[str, Node], *, swarm: bool) -> dict[str, Label]:
@@ -235,9 +262,16 @@ def conf_files(
     """The files of docker-volume-backup's ``conf.d`` that a service mounts from this machine: stem and settings."""
     values = {**environment, **{name: setting.value for name, setting in service.settings.items()}}
     for mount in service.mounts:
-        if mount.kind != "bind" or not within(mount.target, CONF_D):
+        if mount.kind != "bind":
             continue
-        for file in _files(Path(mount.source), mount.place):
+        source = Path(mount.source)
+        if within(CONF_D, mount.target):  # the folder itself, or one above it
+            source /= os.path.relpath(CONF_D, mount.target)
+            if mount.target != CONF_D and not source.is_dir():
+                continue
+        elif not within(mount.target, CONF_D):
+            continue
+        for file in _files(source, mount.place):
             yield slug(file.stem), _settings_file(file, values)
 
 

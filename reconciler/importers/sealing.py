@@ -26,6 +26,9 @@ def sealing(config: Config, name: str) -> Sealing:
     given = [name for name in _SETTINGS if name in config.settings or f"{name}_FILE" in config.settings]
     if not given:
         return Sealing()
+    given.sort(
+        key=lambda name: name in config.settings and not config.settings[name].value
+    )  # known ones first
     kind, *others = given
     for other in others:
         config.lose(other, f"only one kind of encryption at a time: {kind} is taken; theirs refuses to start")

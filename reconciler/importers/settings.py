@@ -95,6 +95,19 @@ TAKEN = frozenset(
 )
 """Settings that become something in the specs. Each may also be given as the name of a file, with ``_FILE`` behind its name."""
 
+_REFERRED = frozenset(
+    {
+        "AGE_PASSPHRASE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "GPG_PASSPHRASE",
+        "SSH_IDENTITY_PASSPHRASE",
+        "SSH_PASSWORD",
+        "WEBDAV_PASSWORD",
+    }
+)
+"""Secrets: a reference to the variable is all that becomes of them, so its value need not be known here."""
+
 
 def is_backup(service: Service) -> bool:
     """Whether a service is a docker-volume-backup: by its image, or by settings that nothing else has."""
@@ -187,6 +200,14 @@ def tell_lost(config: Config) -> None:
         bare = name if name in TAKEN else name.removesuffix("_FILE")
         why = LOST.get(bare) or next((why for start, why in _FAMILIES.items() if bare.startswith(start)), "")
         setting = config.settings[name]
+        unset = not setting.value and "$" in setting.raw
+        if unset and name not in _REFERRED and bare not in NEEDLESS:
+            config.findings.lose(
+                setting.place,
+                shown(name),
+                "its variable is not set here: import where it is, or write what it stands for",
+            )
+            continue
         if bare in TAKEN or setting.value.lower() in ("", *_FALSE):
             continue
         if bare in NEEDLESS:

@@ -107,7 +107,7 @@ def test_environments(tmp_path: Path) -> None:
     settings = service(
         tmp_path,
         "{env_file: [a.env, {path: missing.env, required: false}],"
-        " environment: {B: 7, C: , D: $DOT, E: '${BOTH}', F: , G: 'a=b'}}",
+        " environment: {B: 7, C: , D: $DOT, E: '${BOTH}', F: , G: 'a=b', H: }}",
         BOTH="from outside",
         F="passed on",
     ).settings
@@ -119,6 +119,7 @@ def test_environments(tmp_path: Path) -> None:
         "E": "from outside",
         "F": "passed on",
         "G": "a=b",
+        "H": "",
     }
     assert (settings["A"].place, settings["D"].variable, settings["F"].variable) == ("a.env:1", "DOT", "F")
     listed = service(tmp_path, "{env_file: a.env, environment: [B=7, 'G=a=b', F]}", F="passed on").settings

@@ -83,6 +83,55 @@ def test_a_backup_that_was_encrypted_never_runs_unencrypted(name: str, tmp_path:
         assert backup.get("suspend") is True or backup["encryption"]
 
 
+@pytest.mark.parametrize("given", ["- GPG_PASSPHRASE", "GPG_PASSPHRASE:", "GPG_PASSPHRASE: $$GPG_PASSPHRASE"])
+def test_a_passphrase_that_only_their_shell_knows_is_referred_to(given: str, tmp_path: Path) -> None:
+    given = given.replace("$$", "$")
+    (tmp_path / "compose.yaml").write_text(
+        f"services:\n  backup:\n    image: offen/docker-volume-backup:v2\n    environment:\n      {given}\n"
+        "    volumes: ['data:/backup/data', '/srv/copies:/archive']\n"
+    )
+    found = imported(tmp_path / "compose.yaml", {})
+    assert "encryption: {gpg: {passphrase: {fromEnv: GPG_PASSPHRASE}}}" in found.text
+    assert told(found) == ""
+
+
+def test_variables_that_are_not_set_are_told(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  backup:\n    image: offen/docker-volume-backup:v2\n    environment:\n"
+        "      - NOTIFICATION_URLS\n      - AWS_S3_BUCKET_NAME=${BUCKET:-}\n      - GPG_PASSPHRASE:hunter2\n"
+        "    volumes: ['data:/backup/data', '/srv/copies:/archive']\n"
+    )
+    found = imported(tmp_path / "compose.yaml", {})
+    for name in ("NOTIFICATION_URLS", "AWS_S3_BUCKET_NAME", "an odd name"):
+        assert f": {name}: its variable is not set here" in told(found)
+    assert "hunter2" not in found.text + told(found)
+
+
+def test_encryption_that_is_known_goes_before_what_is_not_set(tmp_path: Path) -> None:
+    key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    found = take(tmp_path, {"GPG_PASSPHRASE": "", "AGE_PUBLIC_KEYS": key})
+    assert f"encryption: {{age: {{recipients: [{key}]}}}}" in found.text
+
+
+def test_settings_in_a_folder_above_theirs_are_read(tmp_path: Path) -> None:
+    (tmp_path / "dvb/conf.d").mkdir(parents=True)
+    (tmp_path / "dvb/conf.d/one.env").write_text("GPG_PASSPHRASE=hunter2\n")
+    found = take(tmp_path, {}, (f"{tmp_path}/dvb:/etc/dockervolumebackup:ro",))
+    assert "encryption: {gpg: {passphrase: {fromEnv: GPG_PASSPHRASE}}}" in found.text
+    volume = take(tmp_path, {}, ("conf:/etc/dockervolumebackup/conf.d",))
+    assert "backup: the files of its conf.d lie in a volume: they are not read" in told(volume)
+
+
+def test_what_only_docker_compose_reads_is_told(tmp_path: Path) -> None:
+    (tmp_path / "compose.override.yaml").write_text("services: {}\n")
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  app: {image: x, volumes: ['data:/d'], profiles: [a], label_file: b, volumes_from: [c]}\n"
+    )
+    found = told(imported(tmp_path / "compose.yaml", {}))
+    for name in ("profiles", "label_file", "volumes_from", "compose.override.yaml"):
+        assert f": {name}: " in found
+
+
 def test_only_one_encryption_is_taken(tmp_path: Path) -> None:
     found = take(tmp_path, {"GPG_PASSPHRASE": "one phrase", "AGE_PASSPHRASE": "other phrase"})
     assert "AGE_PASSPHRASE: only one kind of encryption at a time" in told(found)
@@ -99,7 +148,7 @@ def test_settings_in_mounted_files_are_read(tmp_path: Path) -> None:
     assert "cannot be read here" in told(take(tmp_path, {"BACKUP_CRON_EXPRESSION_FILE": "/elsewhere"}))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(SECRETS), unique=True),
     st.text(alphabet=st.characters(codec="utf-8", min_codepoint=32, exclude_characters="\x7f"), max_size=12),
