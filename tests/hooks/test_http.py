@@ -1,10 +1,11 @@
 """Requests."""
 
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -117,3 +118,62 @@ def test_a_secret_address_is_not_told(call: Caller, monkeypatch: pytest.MonkeyPa
         kind.run(hook(SecretRef(from_env="WEBHOOK")), call())
     assert "very-secret-path" not in redact(str(caught.value))
     assert "127.0.0.1" in str(caught.value)
+
+
+@contextmanager
+def raw_server(said: bytes, drips: int = 0) -> Iterator[str]:
+    """Answers one request with ``said``, then a byte every 0.2 s, then closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def answer() -> None:
+            taken, _ = listening.accept()
+            with taken, suppress(OSError):
+                taken.recv(1 << 16)
+                taken.sendall(said)
+                for _ in range(drips):
+                    if over.wait(0.2):
+                        return
+                    taken.sendall(b"x")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: "])
+def test_an_answer_that_drips_ends_with_the_timeout(call: Caller, begin: bytes) -> None:
+    begun = time.monotonic()
+    with (
+        raw_server(begin, drips=50) as url,
+        pytest.raises(ReconcilerError, match=r"127\.0\.0\.1 got no answer: it took longer than 0\.5 s"),
+    ):
+        kind.run(hook(url), call(timeout=0.5))
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("header", [b"Content-Length: 50", b"Content-Encoding: gzip\r\nContent-Length: 3"])
+def test_an_answer_that_breaks_off_is_a_failure(call: Caller, header: bytes) -> None:
+    with (
+        raw_server(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\nabc") as url,
+        pytest.raises(ReconcilerError, match="no answer that can be read"),
+    ):
+        kind.run(hook(url), call())
+
+
+@pytest.mark.parametrize("value", ["canary\nvalue", "canary\u20acvalue"])
+def test_a_header_that_cannot_be_sent_is_not_told(call: Caller, value: str) -> None:
+    with pytest.raises(ReconcilerError, match="characters that no header may have") as caught:
+        kind.run(hook("http://127.0.0.1:9/", headers={"A": value}), call())
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://user:canary@[bad/", "http://user:canary@127.0.0.1:99999/"])
+def test_a_wrong_address_is_said_without_its_password(call: Caller, url: str) -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        kind.run(hook(url), call())
+    assert "canary" not in str(caught.value)
