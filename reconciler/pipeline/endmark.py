@@ -17,9 +17,7 @@ from reconciler.ports import Source
 _HEAD = 512  # bytes: all that any format needs to be told by
 _TAIL = 64 << 10  # bytes: a statement or two may follow the mark of a dump in SQL
 _LAST = 256  # bytes: a mark with its date, and the line that newer versions of pg_dump add
-_REDIS_EOF = (
-    40  # bytes: redis-cli --rdb leaves the random mark of a diskless transfer behind the file, in a pipe
-)
+_REDIS_EOF = 40  # bytes: in a pipe, redis-cli --rdb leaves the mark of a diskless transfer behind the file
 _POSTGRES, _CLUSTER = b"-- PostgreSQL database dump complete", b"-- PostgreSQL database cluster dump complete"
 _MYSQL = b"-- Dump completed"
 _SQL_MARKS = (_POSTGRES, _CLUSTER, _MYSQL)

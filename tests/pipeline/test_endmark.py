@@ -19,8 +19,10 @@ from tests.parts import databases
 from tests.parts.databases import Kind, database
 from tests.parts.engine import EngineHost
 
-ROWS = "create table orders(id integer primary key, item text);" + "".join(
-    f"insert into orders values({n}, 'thing {n} -- Dump completed');" for n in range(300)
+ROWS = (
+    "create table orders(id integer primary key, item text); begin;"
+    + "".join(f"insert into orders values({n}, 'thing {n} -- Dump completed');" for n in range(300))
+    + "commit;"
 )
 KEYS = "\n".join(f"set key:{n} value-{n}" for n in range(200))
 ADMIN = 'PGPASSWORD="$POSTGRES_PASSWORD"'

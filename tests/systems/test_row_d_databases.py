@@ -18,8 +18,10 @@ from tests.test_docs import REPOSITORY, blocks
 pytestmark = pytest.mark.usefixtures("database_image")
 
 PAGE = REPOSITORY / "docs" / "databases.md"
-SQL = "create table orders(id integer primary key, item text);" + "".join(
-    f"insert into orders values({n}, 'thing {n}');" for n in range(500)
+SQL = (
+    "create table orders(id integer primary key, item text); begin;"
+    + "".join(f"insert into orders values({n}, 'thing {n}');" for n in range(500))
+    + "commit;"
 )
 REDIS = "\n".join(f"set key:{n} value-{n}" for n in range(200)) + "\nlpush list a b c\n"
 
