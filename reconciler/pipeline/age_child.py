@@ -57,7 +57,13 @@ def _with_keys(job: dict[str, Any], source: BinaryIO, sink: BinaryIO) -> int:
         return WRONG_KEY if "No matching keys" in str(error) else _failed(str(error))
     except pyrage.IdentityError as error:
         return _failed(f"a private key that was given cannot be used: {error}{_hint(error)}")
-    except (pyrage.EncryptError, pyrage.RecipientError) as error:
+    except BrokenPipeError:
+        raise
+    except (
+        pyrage.EncryptError,
+        pyrage.RecipientError,
+        OSError,
+    ) as error:  # OSError: a chunk is cut, or was changed
         return _failed(str(error))
     return 0
 

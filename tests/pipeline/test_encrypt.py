@@ -228,6 +228,15 @@ def test_what_was_changed_or_cut_anywhere_never_passes(way: str, keys: KeyRing) 
             opened(bad, PLAIN, seal.sealed, fit)
 
 
+def test_a_stream_for_keys_that_ends_between_chunks_is_refused_in_one_line(keys: KeyRing) -> None:
+    seal = made("age", keys)
+    stored = sealed(PLAIN[:131072], seal)
+    for bad in (stored[: -65536 - 16], stored[:-1], stored + b"x"):
+        with pytest.raises(ReconcilerError) as error:
+            opened(bad, PLAIN[:131072], seal.sealed, fitting("age", keys))
+        assert "Traceback" not in str(error.value)
+
+
 def test_a_message_that_is_not_encrypted_is_not_taken_for_one(keys: KeyRing) -> None:
     stored = keys.gpg("--store", "--compress-algo", "none", stdin=PLAIN)
     with pytest.raises(CipherError):
