@@ -27,7 +27,9 @@ _TYPES = {
     "array": "a list",
     "object": "a mapping",
 }
+_LOGIN = re.compile(r"://\S*@")  # a password may stand there
 _PATTERNS = {
+    r"^https?://[^\s]+$": "a URL that begins with http:// or https://",
     durations.PATTERN: "a duration such as 30s, 3m or 1h30m",
     sizes.PATTERN: "a size such as 500kB, 1MB or 10MiB",
     "^[a-z0-9][a-z0-9.-]{0,62}$": "lower-case letters, digits, dots and hyphens, beginning with a letter or digit, at most 63",
@@ -55,6 +57,9 @@ def explain(error: ValidationError, document: Document, path: Path) -> str:
     """What is wrong with a value, for every keyword but those that concern keys and unions."""
     words = _EXPLAIN.get(str(error.validator))
     value = shown(error.instance, document, path)
+    pattern = error.schema.get("pattern") if isinstance(error.schema, dict) else None
+    if error.validator == "type" and error.instance is not None and pattern in (durations.PATTERN, sizes.PATTERN):
+        return f"expected {_PATTERNS[pattern]}, got {value}"
     if words is None:
         return f"this is not allowed here: {value}"
     return words(error.validator_value, error.instance, value)
@@ -71,7 +76,7 @@ def shown(value: Any, document: Document, path: Path) -> str:
     if hidden(path):
         return "another value"
     if isinstance(value, str):
-        return f"the text {quote(value)}"
+        return f"the text {quote(_LOGIN.sub('://…@', value))}"
     source = document.sources.get(path, str(value))
     return source if isinstance(value, bool) else f"the number {source}"
 
