@@ -6,7 +6,10 @@ hook; its folder is that of the specs.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -36,32 +39,47 @@ def run(hook: Hook, call: HookCall) -> None:
         last[:] = [*last[-4:], line]
         call.said(line)
 
-    process = _started(hook, call, mark)
+    status = _ended(_started(hook, call, mark), mark, call.timeout, Lines(said))
+    if status:
+        marked.end(mark)
+        raise ReconcilerError(
+            f"the script ended with {how_it_ended(status)}: {'; '.join(last) or 'it said nothing'}"
+        )
+
+
+def _ended(process: subprocess.Popen[bytes], mark: str, timeout: float, lines: Lines) -> int:
+    """Its exit status, after all that it said. Raises ReconcilerError when it was ended after ``timeout`` seconds."""
     late = threading.Event()
 
     def expire() -> None:
-        late.set()
-        marked.end(mark)
+        try:
+            _end(process, mark)
+        finally:
+            late.set()
 
-    timer = threading.Timer(call.timeout, expire)
+    timer = threading.Timer(timeout, expire)
     timer.start()
     try:
-        _listen(process, Lines(said))
+        _listen(process, lines, late)
         status = process.wait()
     except BaseException:
-        marked.end(mark)
+        _end(process, mark)
         process.wait()
         raise
     finally:
         timer.cancel()
         timer.join()
     if late.is_set():
-        raise ReconcilerError(f"the script took longer than {call.timeout:g} s and was ended")
-    if status:
-        marked.end(mark)
-        raise ReconcilerError(
-            f"the script ended with {how_it_ended(status)}: {'; '.join(last) or 'it said nothing'}"
-        )
+        raise ReconcilerError(f"the script took longer than {timeout:g} s and was ended")
+    return status
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End all of it; what cleared its environment carries no mark, and is found by its group."""
+    marked.end(mark)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _started(hook: Hook, call: HookCall, mark: str) -> subprocess.Popen[bytes]:
@@ -95,10 +113,16 @@ def _shell(command: list[str], call: HookCall, mark: str, at: int | None = None)
         raise ReconcilerError(f"/bin/sh cannot be run in {base}: {error.strerror}") from None
 
 
-def _listen(process: subprocess.Popen[bytes], lines: Lines) -> None:
-    """Give on what it says until it says no more."""
+def _listen(process: subprocess.Popen[bytes], lines: Lines, late: threading.Event) -> None:
+    """Give on what it says until it says no more, or is late: a stray child may hold the pipe for ever."""
     assert process.stdout is not None
+    ready = select.poll()
+    ready.register(process.stdout, select.POLLIN)
     with process.stdout as output:
-        while data := os.read(output.fileno(), 1 << 16):
+        while not late.is_set():
+            if not ready.poll(200):
+                continue
+            if not (data := os.read(output.fileno(), 1 << 16)):
+                break
             lines.add(data)
     lines.end()

@@ -68,6 +68,17 @@ def test_a_child_that_keeps_the_output_open_does_not_hang_it(call: Caller) -> No
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["env -i setsid sleep 21 & exit 0", "exec env -i sleep 22", "exec env -i sleep 23 >/dev/null 2>&1"],
+)
+def test_what_cleared_its_environment_does_not_hang_it(call: Caller, text: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(ReconcilerError, match="took longer than 1 s"):
+        script.run(hook(text), call(timeout=1))
+    assert time.monotonic() - begun < 10
+
+
 def test_its_text_stands_in_no_process_list(call: Caller) -> None:
     thread = threading.Thread(target=script.run, args=(hook("A=canary-in-the-text\nsleep 2\n"), call()))
     thread.start()
