@@ -58,7 +58,11 @@ def explain(error: ValidationError, document: Document, path: Path) -> str:
     words = _EXPLAIN.get(str(error.validator))
     value = shown(error.instance, document, path)
     pattern = error.schema.get("pattern") if isinstance(error.schema, dict) else None
-    if error.validator == "type" and error.instance is not None and pattern in (durations.PATTERN, sizes.PATTERN):
+    if (
+        error.validator == "type"
+        and error.instance is not None
+        and pattern in (durations.PATTERN, sizes.PATTERN)
+    ):
         return f"expected {_PATTERNS[pattern]}, got {value}"
     if words is None:
         return f"this is not allowed here: {value}"
