@@ -118,7 +118,8 @@ class _Run:
                 return SourceError(self._changed)
         if self._late:
             return SourceError(
-                f"the command in container {self._container} took longer than {self._how.timeout:g} s and was ended{still}"
+                f"the command in container {self._container} took longer than {self._how.timeout:g} s and was ended{still}: "
+                "raise its timeout if it needs more"
             )
         return error
 

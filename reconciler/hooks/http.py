@@ -9,12 +9,14 @@ from concurrent.futures import Future
 from urllib.parse import urlsplit
 
 from reconciler.adapters.secrets import redact, resolve
+from reconciler.adapters.unanswered import reason
 from reconciler.errors import ReconcilerError
 from reconciler.hooks import HookCall
 from reconciler.model import Hook, HttpHook, SecretRef
 
 _HEARD = 4096  # bytes of an answer that are looked at
 _WAIT = 1.0  # seconds before the second try; doubled each time
+_NO_ADDRESS = "its url is no http:// or https:// address of a server: look at its begin, host and port"
 
 
 class _Unanswered(Exception):
@@ -38,7 +40,9 @@ def run(hook: Hook, call: HookCall) -> None:
     try:
         heard = sent.result(call.timeout)
     except TimeoutError:
-        raise ReconcilerError(f"{place} got no answer: it took longer than {call.timeout:g} s") from None
+        raise ReconcilerError(
+            f"{place} got no answer: it took longer than {call.timeout:g} s; raise its timeout if it needs more"
+        ) from None
     for line in heard:
         call.said(line)
 
@@ -80,6 +84,7 @@ def _send(request: HttpHook, call: HookCall) -> list[str]:
 def _exchange(request: HttpHook, call: HookCall, url: str, place: str) -> tuple[int, str]:
     """The code and the begin of the answer, which has to come whole. What fails is told without a header or address."""
     import requests
+    from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
     from urllib3.exceptions import HTTPError
 
     try:
@@ -98,10 +103,12 @@ def _exchange(request: HttpHook, call: HookCall, url: str, place: str) -> tuple[
         raise ReconcilerError(
             f"{place} cannot be sent: a header has characters that no header may have"
         ) from None
+    except (InvalidSchema, InvalidURL, MissingSchema):
+        raise ReconcilerError(_NO_ADDRESS) from None
     except requests.RequestException as error:
-        raise _Unanswered(f"{place} got no answer: {_reason(error, url)}") from None
+        raise _Unanswered(f"{place} got no answer: {reason(error, url)}") from None
     except (HTTPError, OSError) as error:
-        raise _Unanswered(f"{place} got no answer that can be read: {_reason(error, url)}") from None
+        raise _Unanswered(f"{place} got no answer that can be read: {reason(error, url)}") from None
 
 
 def _url(request: HttpHook) -> str:
@@ -113,7 +120,7 @@ def _place(request: HttpHook, url: str) -> str:
     try:
         return f"{request.method} to {urlsplit(url).hostname or 'no host'}"
     except ValueError:
-        raise ReconcilerError("its url is no address of a server: look at its host and brackets") from None
+        raise ReconcilerError(_NO_ADDRESS) from None
 
 
 def _headers(request: HttpHook) -> dict[str, str]:
@@ -127,10 +134,3 @@ def _body(request: HttpHook, environment: Mapping[str, str]) -> bytes | None:
     return (
         None if request.body is None else string.Template(request.body).safe_substitute(environment).encode()
     )
-
-
-def _reason(error: Exception, url: str) -> str:
-    """Why, without the address, which may be secret as a whole."""
-    cause = error.args[0] if error.args else error
-    reason = getattr(cause, "reason", cause)
-    return str(reason).replace(url, "[url]")[:300]

@@ -70,7 +70,9 @@ def _ended(process: subprocess.Popen[bytes], mark: str, timeout: float, lines: L
         timer.cancel()
         timer.join()
     if late.is_set():
-        raise ReconcilerError(f"the script took longer than {timeout:g} s and was ended")
+        raise ReconcilerError(
+            f"the script took longer than {timeout:g} s and was ended: raise its timeout if it needs more"
+        )
     return status
 
 

@@ -84,7 +84,7 @@ def test_a_timeout_ends_it_in_the_container_with_its_children(
     call: Caller, box: Container, command: tuple[str, ...]
 ) -> None:
     begun = time.monotonic()
-    with pytest.raises(ReconcilerError, match="took longer than 1 s"):
+    with pytest.raises(ReconcilerError, match="took longer than 1 s and was ended: raise its timeout"):
         kind.run(hook(command), call(timeout=1, container=box.id))
     assert time.monotonic() - begun < 12
     until(lambda: "4321" not in running(box), "it is gone", 8)

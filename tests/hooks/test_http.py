@@ -1,6 +1,8 @@
 """Requests."""
 
+import errno
 import http.server
+import re
 import socket
 import threading
 import time
@@ -10,6 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from reconciler.adapters.secrets import redact
+from reconciler.adapters.unanswered import reason
 from reconciler.errors import ReconcilerError
 from reconciler.hooks import http as kind
 from reconciler.model import Hook, HttpHook, SecretRef
@@ -156,13 +159,64 @@ def test_an_answer_that_drips_ends_with_the_timeout(call: Caller, begin: bytes) 
     assert time.monotonic() - begun < 5
 
 
-@pytest.mark.parametrize("header", [b"Content-Length: 50", b"Content-Encoding: gzip\r\nContent-Length: 3"])
-def test_an_answer_that_breaks_off_is_a_failure(call: Caller, header: bytes) -> None:
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (b"Content-Length: 50", "it broke off before its end"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 3", "it is not packed as it says"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_a_failure(call: Caller, header: bytes, told: str) -> None:
     with (
         raw_server(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\nabc") as url,
-        pytest.raises(ReconcilerError, match="no answer that can be read"),
+        pytest.raises(ReconcilerError, match=f"no answer that can be read: {told}$"),
     ):
         kind.run(hook(url), call())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "what came is no HTTP: look at the port"),
+        (b"", "the server closed the connection without a word"),
+    ],
+)
+def test_what_is_no_answer_is_told_in_plain_words(call: Caller, said: bytes, told: str) -> None:
+    with (
+        raw_server(said) as url,
+        pytest.raises(ReconcilerError, match=rf"^POST to 127\.0\.0\.1 got no answer: {told}$"),
+    ):
+        kind.run(hook(url), call())
+
+
+def test_nobody_there_is_told_in_plain_words(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ReconcilerError, match="got no answer: the connection was refused: look whether"):
+        kind.run(hook(f"http://127.0.0.1:{port}/"), call())
+    with pytest.raises(
+        ReconcilerError, match=r"POST to nowhere\.invalid got no answer: the server's name is"
+    ):
+        kind.run(hook("http://nowhere.invalid/"), call())
+    with server(200) as (url, _), pytest.raises(ReconcilerError, match=r"does that port speak https\?$"):
+        kind.run(hook(url.replace("http:", "https:")), call())
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "there is no route to the server: "),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no route to the server's network: "),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "it took too long"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "the connection broke off"),
+        (ValueError("http://127.0.0.1/very-secret is odd"), r"\[url\] is odd"),
+    ],
+)
+def test_why_there_was_no_answer(fault: Exception, told: str) -> None:
+    outer = OSError(fault)
+    outer.__context__ = outer  # a circle ends
+    assert re.match(told, reason(outer, "http://127.0.0.1/very-secret"))
 
 
 @pytest.mark.parametrize("value", ["canary\nvalue", "canary\u20acvalue"])
@@ -172,8 +226,10 @@ def test_a_header_that_cannot_be_sent_is_not_told(call: Caller, value: str) -> N
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://user:canary@[bad/", "http://user:canary@127.0.0.1:99999/"])
+@pytest.mark.parametrize(
+    "url", ["http://user:canary@[bad/", "http://user:canary@127.0.0.1:99999/", "ftp://canary@x"]
+)
 def test_a_wrong_address_is_said_without_its_password(call: Caller, url: str) -> None:
-    with pytest.raises(ReconcilerError) as caught:
+    with pytest.raises(ReconcilerError, match="no http:// or https:// address") as caught:
         kind.run(hook(url), call())
     assert "canary" not in str(caught.value)
