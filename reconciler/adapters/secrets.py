@@ -55,7 +55,8 @@ def _from_env(secret: FromEnv) -> str:
     value = os.environ.get(secret.from_env, "")
     if not value:
         raise SecretError(
-            f"environment variable {secret.from_env} is not set, but a spec refers to it as a secret"
+            f"environment variable {secret.from_env} is not set, but a spec refers to it as a secret: "
+            "set it where the reconciler runs, or correct the name after fromEnv"
         )
     return value
 

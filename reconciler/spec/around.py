@@ -8,9 +8,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from reconciler.spec.problems import Path, quote
 from reconciler.spec.restores import moment
+from reconciler.spec.secrecy import ADVICE
 
 Finding = tuple[Path, str]
 
@@ -43,6 +45,9 @@ def _hooks(block: dict[str, Any], path: Path, *, homeless: bool) -> Iterator[Fin
         run = hook.get("exec")
         if isinstance(run, dict):
             yield from _exec(run, (*where, "exec"), homeless=homeless)
+        request = hook.get("http")
+        if isinstance(request, dict) and (message := _address(request.get("url"))):
+            yield (*where, "http", "url"), message
 
 
 def _exec(run: dict[str, Any], path: Path, *, homeless: bool) -> Iterator[Finding]:
@@ -54,6 +59,19 @@ def _exec(run: dict[str, Any], path: Path, *, homeless: bool) -> Iterator[Findin
             yield (*path, "command"), f"cannot be split into words as a shell does it: {str(error).lower()}"
     if homeless and "container" not in run:
         yield path, "names no container, and its target has none of its own: add container"
+
+
+def _address(url: object) -> str:
+    """What is wrong with the literal URL of a request."""
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        return ""
+    try:
+        parts = urlsplit(url)
+        if parts.username is not None:
+            return f"a login in the URL: {ADVICE}, which then holds the whole URL"
+        return "" if parts.hostname and parts.port != 0 else "the URL names no server"
+    except ValueError:
+        return "this is no address of a server: look at its host, brackets and port"
 
 
 def _has_container(target: dict[str, Any]) -> bool:
