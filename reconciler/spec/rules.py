@@ -197,8 +197,11 @@ def _copies(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
 
 
 def _references(entries: list[Entry]) -> Iterator[tuple[Entry, Field, str]]:
-    """Every name of a destination that a Backup or the Policy's defaults give, and where."""
+    """Every name of a destination that a Backup, the Policy's defaults or a Restore give, and where."""
     for entry in entries:
+        source = entry.spec.get("from") if entry.kind == "Restore" else None
+        if isinstance(source, str):
+            yield entry, ("spec", "from"), source
         for path, block in (("spec",), entry.spec), (("spec", "defaults"), entry.spec.get("defaults")):
             names = (
                 block.get("destinations") if isinstance(block, dict) and entry.kind != "Destination" else None
