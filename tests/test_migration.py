@@ -71,6 +71,8 @@ def test_every_command_that_is_named_exists(page: str, words: list[str]) -> None
             break
     known = {option for parameter in group.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+    given = group.make_parser(click.Context(group, resilient_parsing=True)).parse_args(list(words))[0]
+    assert not isinstance(given.get("path"), str), f"{page}: {given['path']} is taken for a file of specs"
 
 
 def test_there_are_commands_to_check() -> None:
