@@ -31,6 +31,11 @@ class Asked(NamedTuple):
     at_once: bool = False
 
     @property
+    def anything(self) -> bool:
+        """Whether something is to be held at all."""
+        return bool(self.stops) or (self.quiesce is not None and self.quiesce.mode != "none")
+
+    @property
     def how(self) -> How:
         """The one way in which all of them are held."""
         return "pause" if self.quiesce and self.quiesce.mode == "pause" else "stop"
@@ -53,7 +58,8 @@ def choose(asked: Asked, engine: Engine, clock: Clock) -> Choice:
     present = engine.containers()
     meant = _meant(asked, present, engine.volumes())
     named = (item for stop in asked.stops for item in _named(present, stop.container) if not stop.restart)
-    stay = {item.id for item in named}
+    # Nothing stays paused: it would hang for ever.
+    stay = {item.id for item in named} if asked.how == "stop" else set()
     own = tuple(
         f"{item.name} is the reconciler's own container: it is not held" for item in meant if _own(item)
     )

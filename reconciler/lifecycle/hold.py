@@ -109,7 +109,7 @@ class Hold:
     def check(self) -> None:
         """After the last byte was read. Raises SourceError when something ran meanwhile, or it took too long."""
         self._insist_in_time()
-        if self._entry is None:
+        if not self._asked.anything:
             return
         for item in self._record.containers:
             _insist_held(item, self._engine.container(item.id))
@@ -185,13 +185,18 @@ def held(
     everything is as it was.
     """
     asked = Asked(uses, quiesce, stops, at_once)
-    if not stops and (quiesce is None or quiesce.mode == "none"):
+    if not asked.anything:
         yield Hold(asked, Choice(), world, why)
         return
     hold = Hold(asked, choose(asked, world.host.engine(), world.clock), world, why)
     try:
         hold.begin()
         yield hold
+    except ReconcilerError as error:
+        hold.release()
+        if hold.trouble:  # what is down is told whatever else failed
+            error.args = (f"{error}; {hold.trouble}",)
+        raise
     finally:
         hold.release()
 

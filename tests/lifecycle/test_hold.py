@@ -214,6 +214,14 @@ def test_a_label_may_want_a_container_left_stopped(yard: Yard) -> None:
     assert holding.trouble == ""
 
 
+def test_nothing_is_left_paused(yard: Yard) -> None:
+    """The label is for a stop; what stays paused for ever would hang for ever."""
+    yard.run("batch")
+    with hold(yard, PAUSE, LabelStop(yard.name("batch"), restart=False)):
+        assert yard.status("batch") == ["paused"]
+    assert yard.status("batch") == ["running"]
+
+
 def test_the_longest_downtime_starts_everything_and_ends_the_reading(yard: Yard) -> None:
     yard.run("db")
     with hold(yard, Quiesce(mode="stop", max_downtime="1s")) as holding:
@@ -275,6 +283,16 @@ def test_another_one_that_began_to_write_meanwhile_spoils_the_reading(yard: Yard
     assert yard.status("db", "late") == ["running", "running"]
 
 
+def test_one_that_began_to_write_where_nothing_had_run_spoils_the_reading(yard: Yard) -> None:
+    yard.create("late")
+    with hold(yard) as holding:
+        holding.check()
+        yard.client.containers.get(yard.name("late")).start()
+        with pytest.raises(SourceError, match=f"{yard.name('late')} was started while its data was read"):
+            holding.check()
+    assert (yard.status("late"), yard.records()) == (["running"], [])
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_one_that_was_replaced_meanwhile_spoils_the_reading_and_is_left_alone(
     yard: Yard, named: bool
@@ -316,6 +334,20 @@ def test_one_that_cannot_start_is_named_and_the_others_start(yard: Yard, tmp_pat
     assert holding.trouble.endswith("the next run tries again")
     assert yard.status("web") == ["running"]
     assert len(yard.records()) == 2  # it stays for the next run
+
+
+def test_what_does_not_come_back_is_told_when_something_else_failed_too(yard: Yard, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("x")
+    yard.run("db", mounts=[{"Type": "bind", "Source": str(config), "Target": "/config"}])
+    down = f"^the disk is full; container {yard.name('db')} does not run again: .*; the next run tries again$"
+
+    def fail() -> None:
+        config.rename(tmp_path / "aside")
+        raise SourceError("the disk is full")
+
+    with pytest.raises(SourceError, match=down), hold(yard):
+        fail()
 
 
 def test_one_that_ends_as_soon_as_it_starts_is_named(yard: Yard) -> None:
