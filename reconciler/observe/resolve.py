@@ -9,11 +9,12 @@ import msgspec
 
 from reconciler.errors import EngineError
 from reconciler.holders import holders
-from reconciler.model import Backup, Fleet, LabelStop, Live, Target, TargetId
+from reconciler.model import Backup, Fleet, LabelStop, Live, Quiesce, Target, TargetId
 from reconciler.observe.gather import Now, gather
 from reconciler.observe.labelled import Labels
 from reconciler.ports import World
 from reconciler.targets.container import ContainerTarget
+from reconciler.targets.volume import is_in_memory
 
 
 def resolve(fleet: Fleet, world: World) -> Fleet:
@@ -65,7 +66,7 @@ def _resolved(fleet: Fleet, now: Now) -> Fleet:
         stops = labels.stops.get(target.id, [])
         if held := _holds(concrete, target, stops, now):
             holds[target.id] = held
-        if why := _loss(concrete, target, stops):
+        if why := _loss(concrete, target, stops, now):
             gathered.problems[target.id].append(why)
     live = Live(
         hooks={key: tuple(value) for key, value in labels.hooks.items()},
@@ -84,26 +85,39 @@ def _resolved(fleet: Fleet, now: Now) -> Fleet:
 def _holds(fleet: Fleet, target: Target, stops: list[LabelStop], now: Now) -> tuple[str, ...]:
     """What is held while the target is read, in words."""
     quiesce = fleet.quiesce_of(target.id)
+    idle = {item.name for item in now.containers if item.state not in ("running", "restarting")}
+    mode = quiesce.mode if quiesce else "stop"
+    names = _held_names(quiesce, target, stops, now)
+    return tuple(f"{mode} {name}" for name in dict.fromkeys(names) if name not in idle)
+
+
+def _held_names(quiesce: Quiesce | None, target: Target, stops: list[LabelStop], now: Now) -> list[str]:
     names = [stop.container for stop in stops]
     if quiesce and quiesce.containers:
         names += quiesce.containers
     elif quiesce:
         names += [item.name for item in holders(now.containers, target.uses, now.volumes.values())]
-    idle = {item.name for item in now.containers if item.state not in ("running", "restarting")}
-    mode = quiesce.mode if quiesce else "stop"
-    return tuple(f"{mode} {name}" for name in dict.fromkeys(names) if name not in idle)
+    return names
 
 
-def _loss(fleet: Fleet, target: Target, stops: list[LabelStop]) -> str:
+def _loss(fleet: Fleet, target: Target, stops: list[LabelStop], now: Now) -> str:
     """Why what is held would destroy what is read; empty where it would not."""
     quiesce = fleet.quiesce_of(target.id)
-    if not isinstance(target, ContainerTarget) or (quiesce and quiesce.mode == "pause"):
+    if quiesce and quiesce.mode == "pause":
         return ""
-    by_label = any(stop.container == target.container for stop in stops)
-    by_spec = quiesce and (not quiesce.containers or target.container in quiesce.containers)
-    if not (by_label or by_spec):
-        return ""
-    return (
-        f"what lives in container {target.container} alone is lost when it is stopped: use quiesce: pause for it,"
-        f" or leave it out with mounts"
-    )
+    held = _held_names(quiesce, target, stops, now)
+    if isinstance(target, ContainerTarget):
+        if target.container not in held:
+            return ""
+        return (
+            f"what lives in container {target.container} alone is lost when it is stopped: use quiesce: pause for it,"
+            f" or leave it out with mounts"
+        )
+    for volume in (now.volumes[name] for name in target.uses.volumes if name in now.volumes):
+        users = {item.name for item in now.containers if volume.name in item.volumes and item.is_up}
+        if is_in_memory(volume.options) and users and users <= set(held):
+            return (
+                f"volume {volume.name} is a tmpfs: what it holds is lost when {', '.join(sorted(users))} is stopped,"
+                f" as nothing else keeps it: use quiesce: pause for it"
+            )
+    return ""

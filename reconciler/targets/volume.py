@@ -58,6 +58,8 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
         volume = engine.volume(self.volume)
         if volume is None:
             return Probe(_missing(engine, self.volume))
+        if nothing := _gone_from_memory(volume, engine):
+            return Probe(nothing)
         return Probe(empty=_seems_empty(volume) and _is_readable_here(volume, engine))
 
     def open(self, host: Host) -> Source:
@@ -66,6 +68,8 @@ class VolumeTarget(Target, frozen=True, kw_only=True, tag="volume"):
         volume = engine.volume(self.volume)
         if volume is None:
             raise SourceError(_missing(engine, self.volume))
+        if nothing := _gone_from_memory(volume, engine):
+            raise SourceError(nothing)
         facts = _facts(volume)
         if _is_readable_here(volume, engine):
             return TreeSource(Path(volume.mountpoint), self.exclude, facts)
@@ -119,7 +123,7 @@ class VolumeSink:
     @property
     def uses(self) -> Uses:
         """The volume; nothing where it lives only as long as it is used."""
-        if self._found is None or _is_in_memory(self._found.options):
+        if self._found is None or is_in_memory(self._found.options):
             return Uses()
         return Uses(volumes=(self._name,))
 
@@ -146,7 +150,7 @@ class VolumeSink:
             if not overwrite and holds_data(self._folder.place):
                 raise Refused(f"volume {self._name} holds data: --overwrite replaces it, {beside}")
             self._folder.check(overwrite)
-        elif _is_in_memory(self._found.options) and not self._users():
+        elif is_in_memory(self._found.options) and not self._users():
             raise Refused(
                 f"volume {self._name} is a tmpfs, which is gone as soon as no container uses it: start what uses it first"
             )
@@ -157,7 +161,7 @@ class VolumeSink:
 
     def _insist_makeable(self) -> None:
         options = recorded_options(self._facts)
-        if _is_in_memory(options):
+        if is_in_memory(options):
             given = " ".join(
                 f"--opt {shlex.quote(f'{key}={value}')}" for key, value in sorted(options.items())
             )
@@ -189,7 +193,7 @@ class VolumeSink:
 
     def commit(self) -> None:
         """Swap. Raises Refused when a container was started meanwhile, or nothing keeps a volume in memory any more."""
-        if self._found is not None and _is_in_memory(self._found.options) and not self._users():
+        if self._found is not None and is_in_memory(self._found.options) and not self._users():
             raise Refused(
                 f"volume {self._name} is a tmpfs, and what used it ended meanwhile: what was restored is gone with it;"
                 f" start what uses it, and restore again"
@@ -308,9 +312,18 @@ def _public(options: Mapping[str, str]) -> bool:
     return not re.search(r"pass|secret|cred|key|user", options.get("o", ""), re.IGNORECASE)
 
 
-def _is_in_memory(options: Mapping[str, str]) -> bool:
+def is_in_memory(options: Mapping[str, str]) -> bool:
     """Whether its content goes when no container mounts it."""
     return options.get("type") in ("tmpfs", "ramfs")
+
+
+def _gone_from_memory(volume: Volume, engine: Engine) -> str:
+    """Why there can be nothing in it to back up; empty where there can. Raises EngineError."""
+    if not is_in_memory(volume.options):
+        return ""
+    if any(volume.name in item.volumes and item.is_up for item in engine.containers()):
+        return ""
+    return f"volume {volume.name} is a tmpfs, which has content only while a container uses it: none does"
 
 
 def _is_readable_here(volume: Volume, engine: Engine) -> bool:

@@ -353,6 +353,32 @@ def test_a_stop_that_would_empty_what_is_read_is_a_problem(
     assert ("is lost when it is stopped" in fleet.live.problems.get(TargetId("shop", "scratch"), "")) is lost
 
 
+@pytest.mark.parametrize(
+    ("quiesce", "users", "lost"),
+    [
+        (Quiesce(mode="stop"), ("db",), True),
+        (Quiesce(mode="stop"), ("db", "web"), True),
+        (Quiesce(mode="pause"), ("db",), False),
+        (Quiesce(mode="stop"), (), False),
+        (None, ("db",), False),
+    ],
+)
+def test_a_volume_in_memory_is_not_emptied_by_a_stop(
+    yard: Yard, quiesce: Quiesce | None, users: tuple[str, ...], lost: bool
+) -> None:
+    memory = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    made = yard.client.volumes.create(yard.name("ram"), driver_opts=memory)
+    containers = [yard.run(name, volumes={made.name: {"bind": "/d"}}) for name in users]
+    target = VolumeTarget(name="shop", volume=str(made.name))
+    fleet = now(yard, reading("docker-volume-backup", target, quiesce=quiesce))
+    assert ("is lost when" in fleet.live.problems.get(TargetId("shop", "data"), "")) is lost
+    keeper = yard.run("keeper", volumes={made.name: {"bind": "/d", "mode": "ro"}})
+    assert not now(yard, reading("docker-volume-backup", target, quiesce=quiesce)).live.problems
+    for container in (*containers, keeper):
+        container.remove(force=True)
+    made.remove()
+
+
 @pytest.mark.parametrize("also_container", [False, True])
 def test_the_label_of_a_swarm_service_stops_its_containers(
     swarm_host: EngineHost, also_container: bool, tmp_path: Path

@@ -16,7 +16,7 @@ from reconciler.model.restores import Traces
 from reconciler.ports import Engine, Host, Source, Volume
 from reconciler.targets import volume as module
 from reconciler.targets.volume import VolumeTarget, sink_for
-from tests.parts.engine import EngineHost
+from tests.parts.engine import IMAGE, EngineHost
 from tests.trees import snapshot
 
 NAME = "target_volume"
@@ -244,3 +244,20 @@ def test_the_engine_writes_to_new_or_empty_volumes_alone(host: Host, root: Path,
         made = engine.volume(f"{NAME}_{name}")
         assert made is not None
         assert (Path(made.mountpoint) / "data").read_text() == "old"
+
+
+def test_a_tmpfs_that_nothing_uses_is_no_empty_backup(host: Host, client: docker.DockerClient) -> None:
+    """It was emptied with the last container that used it; an empty artifact would push the good ones out."""
+    memory = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    client.volumes.create(NAME, driver_opts=memory)
+    target = VolumeTarget(name="shop", volume=NAME)
+    told = f"volume {NAME} is a tmpfs, which has content only while a container uses it: none does"
+    assert target.probe(host).problem == told
+    with pytest.raises(SourceError, match=told):
+        target.open(host)
+    box = client.containers.run(
+        IMAGE, ["sleep", "600"], volumes={NAME: {"bind": "/d"}}, network_mode="none", detach=True
+    )
+    assert target.probe(host).problem == ""
+    target.open(host).close()
+    box.remove(force=True)
