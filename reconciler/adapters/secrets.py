@@ -17,6 +17,10 @@ SHORTEST = 4
 """Characters of a guarded value: to strike out shorter ones would strike out half of every text."""
 
 _NAMES_SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key($|_)|auth", re.IGNORECASE)
+_PLACES = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK", "SSH_ASKPASS", "GIT_ASKPASS", "XAUTHORITY"})
+"""Names of variables that hold a path, and only look as if they held a secret."""
+_SWITCHES = ("true", "false", "none")
+"""What no secret is, but ``ALLOW_EMPTY_PASSWORD`` may be."""
 _resolved: set[str] = set()
 
 
@@ -40,7 +44,9 @@ def resolve_options(options: dict[str, OptionValue]) -> dict[str, str | int | fl
 def guard(variables: Iterable[Sequence[str]]) -> None:
     """Strike out the values of variables whose name says that they are secret: a container's own, or this process's."""
     for name, value in variables:
-        if _NAMES_SECRET.search(name) and len(value) >= SHORTEST:
+        if not _NAMES_SECRET.search(name) or name in _PLACES:
+            continue
+        if len(value) >= SHORTEST and value.lower() not in _SWITCHES:
             _resolved.add(value)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.secrets import redact
 from reconciler.errors import ReconcilerError
 from reconciler.hooks import script
 from reconciler.model import Hook, ScriptFile
@@ -32,6 +33,15 @@ def test_a_file(call: Caller, heard: list[str], tmp_path: Path) -> None:
     assert heard == [str(file)]
     with pytest.raises(ReconcilerError, match="is no file"):
         script.run(Hook(phase="success", script=ScriptFile(file=str(tmp_path / "none.sh"))), call())
+
+
+def test_what_only_looks_like_a_secret_is_shown(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/srv/folder-of-nobody")
+    monkeypatch.setenv("ALLOW_EMPTY_PASSWORD", "True")
+    monkeypatch.setenv("SHOP_PWD", "hunter2-of-the-shop")
+    script.run(hook("true"), call())
+    said = "/srv/folder-of-nobody/backup.d is True, hunter2-of-the-shop"
+    assert redact(said) == "/srv/folder-of-nobody/backup.d is True, [secret]"
 
 
 def test_a_failure_names_the_code_and_the_last_words(call: Caller) -> None:
