@@ -88,7 +88,7 @@ class _Fleet:
                 f"{self.project.file}: no docker-volume-backup, no volume and no known database in it"
             )
         destination = self._add("", f"{self.name}-local", plain.destination(self.project))
-        spec = {**plain.backup([destination]), "targets": targets}
+        spec = {**plain.backup([destination], self.project), "targets": targets}
         self.documents.append(document("Backup", self.name, spec))
 
     def _backup(self, config: Config, targets: list[dict[str, Any]], *, single: bool) -> str:

@@ -20,12 +20,15 @@ def destination(project: Project) -> dict[str, Any]:
     return {"url": Noted(f"file:///srv/backups/{slug(project.name)}", why), "media": "disk"}
 
 
-def backup(destinations: list[str]) -> dict[str, Any]:
+def backup(destinations: list[str], project: Project) -> dict[str, Any]:
     """The spec of a Backup of everything that the file names, without its targets."""
+    hooked = [service.name for service in project.services if service.has_velero_hooks]
+    labels = {"hooksFromLabels": Noted("velero", f"of {', '.join(hooked)}")} if hooked else {}
     return {
         "schedule": Noted("@daily", "at midnight UTC; a cron expression and timezone say otherwise"),
         "destinations": destinations,
         "retention": Noted({"daily": 7, "weekly": 4, "monthly": 3}, "the default"),
+        **labels,
         "quiesce": Off(
             "stop",
             "Containers that write while they are read: stop (or pause) them meanwhile, here or at a target.",

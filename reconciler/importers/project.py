@@ -15,6 +15,8 @@ from reconciler.importers.variables import Setting
 MountKind = Literal["volume", "bind", "other"]
 LABELS = "docker-volume-backup."
 """What the names of docker-volume-backup's labels begin with."""
+VELERO = ".hook.backup.velero.io/", ".hook.restore.velero.io/"
+"""What stands in the names of Velero's hooks, behind ``pre`` and ``post``."""
 
 
 class Mount(NamedTuple):
@@ -52,6 +54,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         path = self.image.partition("@")[0]
         folder, slash, last = path.rpartition("/")
         return f"{folder}{slash}{last.partition(':')[0]}"
+
+    @property
+    def has_velero_hooks(self) -> bool:
+        """Whether Velero would run commands in it."""
+        return any(mark in f".{name}" for name in self.labels for mark in VELERO)
 
     @property
     def backup_labels(self) -> dict[str, Label]:

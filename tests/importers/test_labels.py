@@ -95,3 +95,21 @@ def test_without_labels_none_are_read(tmp_path: Path) -> None:
     found = take(tmp_path, {}, {"EXEC_LABEL": "db"})
     assert "hooksFromLabels" not in spec_of(found)
     assert "no service has commands in labels" in found.text
+
+
+@pytest.mark.parametrize(
+    ("label", "read"),
+    [
+        ("pre.hook.backup.velero.io/command", True),
+        ("hook.backup.velero.io/command", True),
+        ("post.hook.restore.velero.io/command", True),
+        ("backup.velero.io/backup-volumes", False),
+        ("docker-volume-backup.archive-pre", False),
+    ],
+)
+def test_hooks_of_velero_are_read_without_another_backup(tmp_path: Path, label: str, read: bool) -> None:
+    services = {"app": {"image": "app", "labels": {label: "data"}, "volumes": ["data:/data"]}}
+    text = yaml.safe_dump({"name": "shop", "services": services, "volumes": {"data": {}}})
+    tmp_path.joinpath("compose.yaml").write_text(text)
+    spec = spec_of(imported(tmp_path / "compose.yaml", {}))
+    assert spec.get("hooksFromLabels") == ("velero" if read else None)
