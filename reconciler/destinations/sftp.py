@@ -25,8 +25,10 @@ from reconciler.ports import Reader, Store, Stored, Writer
 if TYPE_CHECKING:
     from paramiko import SFTPClient
 
-WINDOW = 4 << 20
-"""Bytes that are asked for at once when an object is read."""
+WINDOW = 2 << 20
+"""Bytes that are asked for at once when an object is read: as many as SSH lets a server send before we take any."""
+PIECE = 32 << 10
+"""Bytes of one request. Of a larger one paramiko puts the answers together by copying all of it for each of them."""
 EXTENDED = 200
 """The SFTP request that carries an extension by name."""
 
@@ -314,7 +316,9 @@ class SftpReader(BaseReader):
         return chunk
 
     def _fill(self, size: int) -> None:
-        window = b"".join(self._file.readv([(self._position, size)]))
+        end = self._position + size
+        starts = range(self._position, end, PIECE)
+        window = b"".join(self._file.readv([(start, min(PIECE, end - start)) for start in starts]))
         if len(window) != size:
             raise EOFError("the object became shorter while it was read")
         self._position += size

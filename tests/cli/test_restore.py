@@ -133,7 +133,8 @@ def test_a_rotten_copy_is_passed_over(applied: Place) -> None:
 def test_nothing_but_rotten_copies_leaves_the_old_data(applied: Place) -> None:
     for place in ("local", "offsite"):
         copy = applied.copies(place, "wiki_*")[0]
-        copy.write_bytes(copy.read_bytes()[:-1] + b"\0")
+        whole = copy.read_bytes()
+        copy.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     applied.write("wiki/home.txt", "changed since\n")
     ran = applied.process("restore", "wiki", "--overwrite")
     assert (ran.code, ran.out) == (1, "")
