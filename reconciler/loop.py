@@ -197,6 +197,14 @@ def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
         return None, str(error)
 
 
+def rejected(specs: Path, error: SpecError) -> Status:
+    """What the status says of specs that cannot be used; nothing is written. Raises GitError."""
+    previous = None
+    if specs.exists():
+        previous, _ = _last_status(ledger.open_ledger(specs, git.find(specs)))
+    return report.rejected(previous, error.problems, node.name(), SystemClock().now())
+
+
 def _report_rejected(specs: Path, error: SpecError) -> tuple[str, ...]:
     """Say in the status that the specs cannot be used, and why; what else it says stays. Returns why that failed, if it did."""
     if not specs.exists():

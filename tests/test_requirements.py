@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 RUNTIME = PROJECT["dependencies"] + [
-    need for name in ("s3", "sftp", "webdav", "age") for need in EXTRAS[name]
+    need for name in ("s3", "sftp", "webdav", "age", "metrics") for need in EXTRAS[name]
 ]
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.adapters.replace import replace
 from reconciler.errors import ReconcilerError
 from reconciler.repository import Repository
 
@@ -68,7 +69,7 @@ class FolderLedger:
         for name, data in files.items():
             try:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _replace(self._folder / name, data)
+                replace(self._folder / name, data)
             except OSError as error:
                 raise self._error("write", name, error) from None
         return None
@@ -92,18 +93,3 @@ def state_folder(specs: Path) -> Path:
     base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     digest = hashlib.sha256(os.fsencode(specs.resolve())).hexdigest()
     return base / "reconciler" / digest[:16]
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write ``path`` so that a reader and a power cut see the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

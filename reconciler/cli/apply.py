@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.complete import targets
+from reconciler.cli.metrics import metrics_option, rejection_in, write_metrics
 from reconciler.cli.output import output_option, print_json, specs_argument
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     "--now", "forced", is_flag=True, help="Make a backup of each chosen target although none is due."
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
-def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_run: bool) -> None:
+@metrics_option
+def apply(
+    path: Path, output: str, only: tuple[str, ...], metrics: Path | None, *, forced: bool, dry_run: bool
+) -> None:
     """Make the backups what the specs want: create, replicate, prune; then report.
 
     PATH holds the specs (backup.d by default), or is a plan that `plan --out FILE` saved: that is carried out only if the world
@@ -39,6 +43,7 @@ def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_r
     Examples:
       reconciler apply
       reconciler apply --only shop --now       a backup of each target of shop, due or not
+      reconciler apply --metrics /var/lib/prometheus/node-exporter/reconciler.prom
       reconciler plan --out next.json          … look at it …  then:  reconciler apply next.json
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop
@@ -48,10 +53,10 @@ def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_r
     from reconciler.cli.validate import show_problems
 
     saved = planfile.load(path)
-    if saved and (only or forced):
-        raise click.UsageError("a saved plan is carried out as it is: --only and --now do not go with it")
+    _check_together(saved=bool(saved), chosen=bool(only or forced), dry_run=dry_run, metrics=bool(metrics))
     opened = loop.session if dry_run else loop.acting_session
-    with opened(Path(saved.specs) if saved else path) as session:
+    specs = Path(saved.specs) if saved else path
+    with rejection_in(metrics, specs), opened(specs) as session:
         for told in session.recovered.told:
             click.secho(f"warning: {told}", fg="yellow", err=True)
         show_problems(session.warnings, session.unreadable)
@@ -65,9 +70,19 @@ def apply(path: Path, output: str, only: tuple[str, ...], *, forced: bool, dry_r
             raise click.exceptions.Exit(int(todo.failed))
         with bars(quiet=output == "json") as progress:
             applied = session.apply(todo, seen, progress)
+        if metrics:
+            write_metrics(metrics, applied.status)
     _show(applied, output)
     if todo.failed or applied.report_error or not all(outcome.ok for outcome in applied.outcomes):
         raise click.exceptions.Exit(1)
+
+
+def _check_together(*, saved: bool, chosen: bool, dry_run: bool, metrics: bool) -> None:
+    """Refuse options that contradict each other. Raises UsageError."""
+    if saved and chosen:
+        raise click.UsageError("a saved plan is carried out as it is: --only and --now do not go with it")
+    if dry_run and metrics:
+        raise click.UsageError("--dry-run does nothing that --metrics could tell of: leave one of them out")
 
 
 def _chosen(fleet: Fleet, names: tuple[str, ...]) -> frozenset[TargetId]:

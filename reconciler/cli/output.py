@@ -22,14 +22,14 @@ def specs_argument(command: Command) -> Command:
 
 def output_option(command: Command) -> Command:
     """The option ``--output``: text, or JSON whose fields docs/json.md lists."""
+    return output_choice("text", "json", told="Text for people, or JSON with stable fields.")(command)
+
+
+def output_choice(*formats: str, told: str) -> Callable[[Command], Command]:
+    """The option ``--output`` of a command that knows other ``formats``; the first is the default."""
     return click.option(
-        "--output",
-        "-o",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Text for people, or JSON with stable fields.",
-    )(command)
+        "--output", "-o", type=click.Choice(formats), default=formats[0], show_default=True, help=told
+    )
 
 
 def print_json(data: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.output import output_option, print_table, safe, span_text, specs_argument
+from reconciler.cli.output import output_choice, print_table, safe, span_text, specs_argument
 from reconciler.wording import time_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show whether everything is backed up, as it is now.")
 @specs_argument
-@output_option
+@output_choice(
+    "text",
+    "json",
+    "prometheus",
+    told="Text for people, JSON with stable fields, or metrics for Prometheus (needs the extra metrics).",
+)
 @click.option("--markdown", is_flag=True, help="Print it as STATUS.md has it.")
 def status(path: Path, output: str, *, markdown: bool) -> None:
     """Show whether everything is backed up, as it is now: conditions, what is wrong, and every target.
@@ -29,6 +34,7 @@ def status(path: Path, output: str, *, markdown: bool) -> None:
     Examples:
       reconciler status
       reconciler status --markdown > STATUS.md
+      reconciler status --output prometheus
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop, report
 
@@ -36,6 +42,11 @@ def status(path: Path, output: str, *, markdown: bool) -> None:
         now = session.status()
     if output == "json":
         click.echo(report.encode(now).decode(), nl=False)
+    elif output == "prometheus":
+        from reconciler.adapters.exposition import text
+        from reconciler.report.metrics import families
+
+        click.echo(text(families(now)).decode(), nl=False)
     elif markdown:
         click.echo(report.render(now), nl=False)
     else:

@@ -44,10 +44,11 @@ class Success(StatusModel, frozen=True, kw_only=True):
 
 
 class Attempt(StatusModel, frozen=True, kw_only=True):
-    """The last attempt to back a target up. ``failures`` maps destinations to why they failed."""
+    """The last attempt to back a target up. ``failures`` maps destinations to why they failed; ``seconds`` is wall-clock time."""
 
     time: datetime
     state: OutcomeState
+    seconds: float | None = None
     error: str = ""
     failures: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
@@ -206,7 +207,7 @@ class Run(StatusModel, frozen=True, kw_only=True):
 
 
 class Status(StatusModel, frozen=True, kw_only=True):
-    """Everything in ``status.json``."""
+    """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are."""
 
     format: Literal["reconciler/status/v1"] = "reconciler/status/v1"
     time: datetime
@@ -217,6 +218,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     destinations: tuple[DestinationStatus, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     rule321: tuple[Finding, ...] = ()
+    pending: dict[str, int] = {}
     notes: tuple[NoteStatus, ...] = ()
     last_run: Run | None = None
     former: tuple[Former, ...] = ()

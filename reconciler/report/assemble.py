@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -81,6 +82,7 @@ def status(
         destinations=destinations,
         orphans=_orphans(facts),
         rule321=() if fleet.policy.rule321 == "off" else tuple(_findings(fleet)),
+        pending=_pending(rest),
         notes=notes,
         last_run=run or (previous.last_run if previous else None),
         former=_former(previous, destinations),
@@ -202,6 +204,10 @@ def _orphan(target: TargetId, held: Copies) -> Orphan:
 
 def _findings(fleet: Fleet) -> list[Finding]:
     return [Finding(backup=backup, message=clean(message)) for backup, message in sorted(rule321(fleet))]
+
+
+def _pending(rest: Plan) -> dict[str, int]:
+    return dict(sorted(Counter(type(action).__name__.lower() for action in rest.actions).items()))
 
 
 def _note(note: Note) -> NoteStatus:

@@ -50,7 +50,7 @@ def _settled_target(target: TargetStatus) -> TargetStatus:
 
 
 def _settled_attempt(attempt: Attempt) -> Attempt:
-    return replace(attempt, time=_NEVER) if attempt.state in _FRUITLESS else attempt
+    return replace(attempt, time=_NEVER, seconds=None) if attempt.state in _FRUITLESS else attempt
 
 
 def _settled_note(note: NoteStatus) -> NoteStatus:

@@ -142,6 +142,7 @@ def _last_attempt(facts: Facts, target: TargetId) -> Attempt | None:
             return Attempt(
                 time=facts.now,
                 state=outcome_state(outcome),
+                seconds=None if outcome.skipped else round(outcome.seconds, 3),
                 error=clean(outcome.error or outcome.skipped),
                 failures={name: clean(why) for name, why in sorted(outcome.failures.items())},
                 warnings=tuple(map(clean, outcome.warnings)),
