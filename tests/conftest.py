@@ -24,6 +24,8 @@ from tests.parts.engine import engine_host as start_engine
 from tests.parts.keys import KeyRing
 from tests.parts.keys import key_ring as make_keys
 from tests.parts.process import MissingPart
+from tests.parts.prometheus import Prometheus, Promtool
+from tests.parts.prometheus import promtool as find_promtool
 from tests.parts.s3 import S3Server, moto_server, rclone_s3_server
 from tests.parts.sftp import SftpServer
 from tests.parts.sftp import sftp_server as start_sftp
@@ -31,7 +33,7 @@ from tests.parts.swarm import swarm_host as start_swarm
 from tests.parts.webdav import WebdavServer
 from tests.parts.webdav import webdav_server as start_webdav
 
-P = TypeVar("P", DatabaseImage, EngineHost, KeyRing, S3Server, SftpServer, WebdavServer)
+P = TypeVar("P", DatabaseImage, EngineHost, KeyRing, Prometheus, Promtool, S3Server, SftpServer, WebdavServer)
 USED = pytest.StashKey[list[str]]()
 MEASURED = pytest.StashKey[list[str]]()
 TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}
@@ -197,6 +199,12 @@ def sftp_server(parts: Parts) -> SftpServer:
 def webdav_server(parts: Parts) -> WebdavServer:
     """WebDAV by rclone, with a password."""
     return parts.start(start_webdav())
+
+
+@pytest.fixture(scope="session")
+def promtool(parts: Parts) -> Promtool:
+    """What judges metrics and rules for Prometheus."""
+    return parts.start(find_promtool())
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def _last_run(status: Status) -> Iterator[Family]:
     failed = Counter(failure for outcome in outcomes for failure in _failures(outcome))
     yield gauge(
         "last_run_timestamp_seconds",
-        "When the last run ended that had something to do.",
+        "When the last run began that had something to do.",
         (),
         [((), run.time.timestamp() if run else None)],
     )

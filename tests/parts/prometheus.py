@@ -1,4 +1,7 @@
-"""A real Prometheus on the loopback, with its admin API: it makes snapshots of its own data while it runs."""
+"""A real Prometheus on the loopback, with its admin API: it makes snapshots of its own data while it runs.
+
+Beside it promtool, which judges metrics, rules and their tests.
+"""
 
 import contextlib
 import json
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.parts.process import free_port, own_folder, program, serving
 
@@ -28,15 +32,27 @@ class Prometheus:
 
     def series(self) -> int:
         """How many samples of ``up`` it holds."""
-        query = urllib.parse.urlencode({"query": "count_over_time(up[1h])"})
-        with urllib.request.urlopen(f"{self.url}/api/v1/query?{query}", timeout=10) as answer:
-            found = json.load(answer)["data"]["result"]
+        found = self.query("count_over_time(up[1h])")
         return int(found[0]["value"][1]) if found else 0
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """What an expression gives now: ``metric`` (the labels) and ``value`` (the time, and the number as text)."""
+        found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule that it evaluates, with its ``alerts`` and ``lastEvaluation``."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def _ask(self, what: str, **arguments: str) -> Any:
+        query = urllib.parse.urlencode(arguments)
+        with urllib.request.urlopen(f"{self.url}/api/v1/{what}?{query}", timeout=10) as answer:
+            return json.load(answer)["data"]
 
 
 @contextmanager
-def prometheus(data: Path, *, scraping: bool = True) -> Iterator[Prometheus]:
-    """Run one on ``data``; without ``scraping`` it only answers queries.
+def prometheus(data: Path, *, scraping: bool = True, settings: str = "") -> Iterator[Prometheus]:
+    """Run one on ``data``; without ``scraping`` it only answers queries. Other ``settings`` are a ``prometheus.yml``.
 
     Raises:
         MissingPart: it is not installed.
@@ -45,7 +61,7 @@ def prometheus(data: Path, *, scraping: bool = True) -> Iterator[Prometheus]:
     port = free_port()
     with own_folder("prometheus") as folder:
         config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(port=port) if scraping else "{}\n")
+        config.write_text(settings or (CONFIG.format(port=port) if scraping else "{}\n"))
         command = [
             binary,
             f"--config.file={config}",
@@ -65,3 +81,30 @@ def ready(url: str) -> bool:
     with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=5) as answer:
         return bool(answer.status == 200)
     return False
+
+
+@dataclass(frozen=True)
+class Promtool:
+    """The program that judges metrics, rules and tests of rules."""
+
+    binary: str
+    version: str
+
+    def run(self, *arguments: str | Path, given: bytes = b"") -> tuple[int, str]:
+        """Its exit code, and everything that it said."""
+        done = subprocess.run(
+            [self.binary, *arguments],
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode()
+
+
+@contextmanager
+def promtool() -> Iterator[Promtool]:
+    """Find it. Raises MissingPart."""
+    binary = program("promtool", "prometheus")
+    about = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+    yield Promtool(binary, f"promtool {(about.stdout + about.stderr).split()[2]}")
