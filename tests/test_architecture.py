@@ -142,7 +142,17 @@ def test_tests_wait_for_something_and_not_for_a_time() -> None:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    heavy = ("docker", "fsspec", "s3fs", "git", "paramiko", "webdav4", "jsonschema", "rich.progress")
+    heavy = (
+        "docker",
+        "fsspec",
+        "s3fs",
+        "git",
+        "paramiko",
+        "prometheus_client",
+        "webdav4",
+        "jsonschema",
+        "rich.progress",
+    )
     code = f"import sys, reconciler.cli; print([name for name in {heavy} if name in sys.modules])"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"

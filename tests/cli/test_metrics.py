@@ -51,12 +51,14 @@ def test_a_run_that_failed_writes_them_too(applied: Place, file: Path) -> None:
     assert (printed.code, printed.out) == (1, told)
 
 
-def test_specs_that_are_not_valid(applied: Place, file: Path) -> None:
-    applied.into_git()
-    assert applied.run("apply", "--metrics", str(file)).code == 0
-    applied.now = NEXT_DAY
-    applied.write("backup.d/shop.yaml", "kind: Backup\n")
-    ran = applied.run("apply", "--metrics", str(file))
+@pytest.mark.parametrize("in_git", [True, False])
+def test_specs_that_are_not_valid(place: Place, file: Path, *, in_git: bool) -> None:
+    if in_git:
+        place.into_git()
+    assert place.run("apply").code == 0
+    place.now = NEXT_DAY
+    place.write("backup.d/shop.yaml", "kind: Backup\n")
+    ran = place.run("apply", "--metrics", str(file))
     assert ran.code == 1
     assert "backup.d/shop.yaml:1:1: required key" in ran.err
     told = file.read_text()
