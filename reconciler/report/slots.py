@@ -14,12 +14,12 @@ Place = tuple[str, str]
 
 
 class Work(NamedTuple):
-    """What this run tried to write and could not or could, and what the next one will do."""
+    """What this run tried to write, what of that it could not, and what the next one will do."""
 
     due: Mapping[TargetId, Create]
     healing: frozenset[Place]
     failed: frozenset[Place]
-    written: frozenset[Place]
+    tried: frozenset[Place]
 
 
 class Here(NamedTuple):
@@ -44,7 +44,7 @@ def work(todo: Sequence[Action], outcomes: Sequence[Outcome]) -> Work:
             (action.key, action.destination) for action in todo if isinstance(action, Replicate)
         ),
         failed=frozenset(failed),
-        written=frozenset({place for item in tried for place in _places(item.action)} - failed),
+        tried=frozenset(place for item in tried for place in _places(item.action)),
     )
 
 
@@ -77,7 +77,7 @@ def _state(here: Here, artifact: Artifact, todo: Work) -> SlotState:
     copy, place = here.copies.get(artifact.key), (artifact.key, here.destination)
     if copy and not copy.broken:
         return "held"
-    if place in todo.failed or (place not in todo.written and _failed_before(here, artifact)):
+    if place in todo.failed or (place not in todo.tried and _failed_before(here, artifact)):
         return "failed"
     if place in todo.healing:
         return "healing"

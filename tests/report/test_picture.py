@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -90,6 +90,11 @@ def test_more_slots_than_columns_end_in_one_mark_for_the_worst_of_them() -> None
     assert drawn.about == "1 target at 2 destinations: 39 held, 1 failed."
 
 
+def test_what_is_kept_beyond_the_rule_is_shown() -> None:
+    few = replace(FLEET, backups=(replace(FLEET.backups[0], retention=Retention(daily=1, minimum=3)),))
+    assert read(picture(make(few))).states("grafana/data", "local", "daily") == ["held"] * 3
+
+
 @pytest.mark.parametrize("number", [1, 20, 200])
 def test_every_mark_has_a_place_of_its_own_within_the_picture(number: int) -> None:
     status = fleet_of(number)
@@ -152,6 +157,7 @@ def named(status: Status, name: str) -> Status:
 
 
 @given(st.text(st.characters(), max_size=60))
+@example("\ufffe\ud800\x00")
 def test_any_name_is_text_and_nothing_else(name: str) -> None:
     plain, drawn = read(picture(named(bad_day(), "x"))), read(picture(named(bad_day(), name)))
     tags = re.compile(r"<(\w+)")

@@ -73,8 +73,24 @@ def test_a_try_that_failed_is_told_until_one_succeeds() -> None:
     assert row(run(seen=SEEN, outcomes=[Outcome(HEAL)], previous=idle))[-1] == "held"
 
 
-def test_a_copy_that_was_not_tried_heals() -> None:
-    assert row(run([HEAL], [Outcome(HEAL, skipped="its backup failed")]))[-1] == "healing"
+def test_a_copy_that_was_not_tried_is_as_it_was() -> None:
+    skipped = [Outcome(HEAL, skipped="its backup failed")]
+    assert row(run([HEAL], skipped))[-1] == "healing"
+    failed = run([HEAL], [Outcome(HEAL, error="disk full")])
+    assert row(run([HEAL], skipped, previous=failed))[-1] == "failed"
+
+
+def test_a_try_that_failed_says_nothing_of_other_copies() -> None:
+    seen = with_listing("offsite", Listing(copies=COPIES[2:]))
+    other = replace(HEAL, key=COPIES[1].artifact.key)
+    failed = run([HEAL, other], [Outcome(HEAL, error="disk full")], seen)
+    assert row(failed)[-2:] == ["healing", "failed"]
+    assert row(run([HEAL, other], seen=seen, previous=failed))[-2:] == ["healing", "failed"]
+
+
+def test_a_broken_copy_dated_after_now_is_no_slot() -> None:
+    future = copy(key(GRAFANA, "2036-01-20"), 7, "its size is 7 bytes")
+    assert row(run(seen=with_listing("offsite", Listing(copies=(*COPIES, future))))) == ["held"] * 7
 
 
 def test_a_backup_that_reached_one_destination_failed_at_the_other() -> None:
@@ -99,6 +115,11 @@ def test_what_is_due_takes_a_slot_that_failed_once_its_backup_did() -> None:
     done = tuple(copy(item, MIB) for item in (DUE.key, *(old.artifact.key for old in COPIES)))
     seen = replace(SEEN, listings={"local": Listing(copies=done), "offsite": Listing(copies=done)})
     assert row(tomorrow([], [Outcome(DUE)], previous=failed, seen=seen)) == ["held"] * 7
+
+
+def test_what_is_due_at_one_destination_alone_takes_no_slot_elsewhere() -> None:
+    found = tomorrow([replace(DUE, destinations=("local",))])
+    assert (row(found, "local")[0], row(found)) == ("missing", ["held"] * 7)
 
 
 def tomorrow(
