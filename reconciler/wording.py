@@ -15,6 +15,11 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TiB"
 
 
+def growth_text(size: int, before: int) -> str:
+    """How much more or less bytes than before, such as ``+1.5 GiB`` or ``-20 B``."""
+    return f"{'-' if size < before else '+'}{size_text(abs(size - before))}"
+
+
 def time_text(moment: datetime) -> str:
     """A time in UTC to the minute, such as ``2026-01-20 03:00Z``."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.descent import children
+from tests.parts.browser import Browser
 from tests.parts.databases import DatabaseImage
 from tests.parts.databases import database_image as import_databases
 from tests.parts.engine import EngineHost
@@ -33,7 +34,9 @@ from tests.parts.swarm import swarm_host as start_swarm
 from tests.parts.webdav import WebdavServer
 from tests.parts.webdav import webdav_server as start_webdav
 
-P = TypeVar("P", DatabaseImage, EngineHost, KeyRing, Prometheus, Promtool, S3Server, SftpServer, WebdavServer)
+P = TypeVar(
+    "P", Browser, DatabaseImage, EngineHost, KeyRing, Prometheus, Promtool, S3Server, SftpServer, WebdavServer
+)
 USED = pytest.StashKey[list[str]]()
 MEASURED = pytest.StashKey[list[str]]()
 TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}

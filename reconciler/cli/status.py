@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     told="Text for people, JSON with stable fields, or metrics for Prometheus (needs the extra metrics).",
 )
 @click.option("--markdown", is_flag=True, help="Print it as STATUS.md has it.")
-def status(path: Path, output: str, *, markdown: bool) -> None:
+@click.option("--picture", is_flag=True, help="Print its picture, as status.svg has it.")
+def status(path: Path, output: str, *, markdown: bool, picture: bool) -> None:
     """Show whether everything is backed up, as it is now: conditions, what is wrong, and every target.
 
     Looks at the destinations and changes nothing; AGE is that of the last success, NEXT is how long until the next run. Exit
@@ -35,6 +36,7 @@ def status(path: Path, output: str, *, markdown: bool) -> None:
       reconciler status
       reconciler status --markdown > STATUS.md
       reconciler status --output prometheus
+      reconciler status --picture > status.svg
     """  # noqa: D301 - click wants the real \b
     from reconciler import loop, report
 
@@ -49,6 +51,8 @@ def status(path: Path, output: str, *, markdown: bool) -> None:
         click.echo(text(families(now)).decode(), nl=False)
     elif markdown:
         click.echo(report.render(now), nl=False)
+    elif picture:
+        click.echo(report.picture(now), nl=False)
     else:
         _print(now)
     if not all(condition.status == "True" for condition in now.conditions if condition.type != "Converged"):

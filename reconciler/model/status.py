@@ -17,6 +17,7 @@ from reconciler.model.fleet import Tier
 ConditionType = Literal["Ready", "Converged", "Healthy"]
 Truth = Literal["True", "False", "Unknown"]
 TargetState = Literal["good", "failing", "unknown", "suspended"]
+SlotState = Literal["held", "healing", "missing", "failed"]
 RestoreState = Literal["done", "failed", "interrupted", "withheld"]
 OutcomeState = Literal["done", "partial", "failed", "skipped"]
 
@@ -36,11 +37,12 @@ class Condition(StatusModel, frozen=True, kw_only=True):
 
 
 class Success(StatusModel, frozen=True, kw_only=True):
-    """The newest artifact that has a good copy."""
+    """The newest artifact that has a good copy. ``size_before`` is that of the one before it; None where there is none."""
 
     time: datetime
     key: str
     size: int
+    size_before: int | None = None
 
 
 class Attempt(StatusModel, frozen=True, kw_only=True):
@@ -54,12 +56,23 @@ class Attempt(StatusModel, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class Slot(StatusModel, frozen=True, kw_only=True):
+    """One artifact that retention wants at one destination. ``time`` is when it was begun; None for one that is due now.
+
+    ``healing``: the next run brings a good copy; ``failed``: the last try to write it did, or it is broken for good.
+    """
+
+    time: datetime | None
+    state: SlotState
+
+
 class TierCount(StatusModel, frozen=True, kw_only=True):
-    """Good copies of one tier at one destination, and how many its retention asks for at most."""
+    """Good copies of one tier at one destination, and how many its retention asks for at most; ``slots`` newest first."""
 
     tier: Tier
     held: int
     wanted: int
+    slots: tuple[Slot, ...] = ()
 
 
 class BrokenCopy(StatusModel, frozen=True, kw_only=True):
@@ -206,6 +219,22 @@ class Run(StatusModel, frozen=True, kw_only=True):
     outcomes: tuple[OutcomeStatus, ...]
 
 
+class Change(StatusModel, frozen=True, kw_only=True):
+    """One thing that is not as the last report had it. ``commit`` is that of the specs where they caused it."""
+
+    subject: str
+    message: str
+    commit: str | None = None
+
+
+class Changes(StatusModel, frozen=True, kw_only=True):
+    """What is not as in the report of the time ``since``; ``more`` counts those past the first ones."""
+
+    since: datetime
+    items: tuple[Change, ...]
+    more: int = 0
+
+
 class Status(StatusModel, frozen=True, kw_only=True):
     """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are."""
 
@@ -223,6 +252,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     last_run: Run | None = None
     former: tuple[Former, ...] = ()
     restores: tuple[RestoreStatus, ...] = ()
+    changes: Changes | None = None
 
     def condition(self, type_: ConditionType) -> Condition:
         """The condition of that type; every status has all three."""

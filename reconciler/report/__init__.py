@@ -7,10 +7,12 @@ applying. ``rejected`` is for specs that cannot be used: the last good status wi
 from reconciler.report.assemble import rejected, seen_markers, status
 from reconciler.report.change import summary, unchanged
 from reconciler.report.markdown import render
+from reconciler.report.picture import picture
 from reconciler.report.publish import encode, publish, read
 
 __all__ = [
     "encode",
+    "picture",
     "publish",
     "read",
     "rejected",

@@ -40,7 +40,9 @@ from reconciler.model.status import (
     TargetStatus,
 )
 from reconciler.report.conditions import condition, converged, healthy, ready, specs_invalid
+from reconciler.report.difference import changes
 from reconciler.report.restores import hook_status, restores
+from reconciler.report.slots import work
 from reconciler.report.targets import Copies, Facts, outcome_state, target_status
 from reconciler.report.text import clean, public_url
 
@@ -61,7 +63,9 @@ def status(
     ``seen`` is the world after ``outcomes``, and ``rest`` the plan for it: what is still to do and to know. A run that did
     nothing keeps the outcomes of the last one that did.
     """
-    facts = Facts(fleet, seen, _by_target(seen), rest.notes, outcomes, rest.now, now)
+    facts = Facts(
+        fleet, seen, _by_target(seen), rest.notes, outcomes, rest.now, now, work(rest.actions, outcomes)
+    )
     targets = _targets(facts, previous)
     destinations = tuple(
         _destination(item, seen.listings.get(item.name), seen_markers(previous, fleet))
@@ -69,7 +73,7 @@ def status(
     )
     notes = tuple(map(_note, rest.notes))
     run = Run(time=now, outcomes=tuple(map(_outcome, outcomes))) if outcomes else None
-    return Status(
+    found = Status(
         time=now,
         node=seen.node,
         spec_commit=fleet.commit,
@@ -88,6 +92,7 @@ def status(
         former=_former(previous, destinations),
         restores=restores(fleet, seen, outcomes, now, previous),
     )
+    return msgspec.structs.replace(found, changes=changes(found, previous))
 
 
 def rejected(previous: Status | None, problems: Sequence[str], node: str, now: datetime) -> Status:
@@ -95,7 +100,8 @@ def rejected(previous: Status | None, problems: Sequence[str], node: str, now: d
     wrong = condition("Ready", specs_invalid(problems), now, previous)
     if previous:
         others = tuple(item for item in previous.conditions if item.type != "Ready")
-        return msgspec.structs.replace(previous, time=now, conditions=(wrong, *others))
+        found = msgspec.structs.replace(previous, time=now, conditions=(wrong, *others))
+        return msgspec.structs.replace(found, changes=changes(found, previous))
     others = tuple(
         Condition(
             type=type_,

@@ -1,7 +1,8 @@
 """What counts as a change of the status, and what changed in one line. Pure; used by ``publish``.
 
-A clock that went on is no change: not ``time``, not ``nextRun`` (it moves on without a run where an unchanged image needs no
-new artifact), and not a failure that repeats word for word. A run that did anything at all is one.
+A clock that went on is no change: not ``time``, not what had changed before, not ``nextRun`` (it moves on without a run
+where an unchanged image needs no new artifact), and not a failure that repeats word for word. A run that did anything at all
+is one.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def _settled(status: Status) -> Status:
         targets=tuple(map(_settled_target, status.targets)),
         notes=tuple(map(_settled_note, status.notes)),
         last_run=_settled_run(status.last_run) if status.last_run else None,
+        changes=None,
     )
 
 

@@ -4,51 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.status import DestinationStatus, Holding, OutcomeStatus, Status, TargetStatus
-from reconciler.report.markup import escape, section, table
-from reconciler.report.text import few, moment
-from reconciler.wording import counted, size_text
+from reconciler.model.status import DestinationStatus, Holding, OutcomeStatus, Status, Success, TargetStatus
+from reconciler.report.headline import headline
+from reconciler.report.markup import contents, escape, section, table
+from reconciler.report.picture import described
+from reconciler.report.text import moment
+from reconciler.wording import counted, growth_text, size_text
+
+PICTURE = "status.svg"
+"""Name of the picture beside the page."""
+LONG = 20
+"""Targets past which the picture fills more than a screen, so that links lead to what is below it."""
 
 
 def render(status: Status) -> str:
-    """The whole page."""
-    sections = (
-        _head(status),
-        section("What is wrong", _wrong(status)),
-        section("Conditions", _conditions(status)),
-        section("Targets", _targets(status)),
-        section("Destinations", _destinations(status)),
-        section("3-2-1", [f"* **{escape(item.backup)}**: {escape(item.message)}" for item in status.rule321]),
-        section("Restores", _restores(status)),
-        section("Orphans", _orphans(status)),
-        section("Foreign files", _foreign(status)),
-        section("To know", _notes(status)),
-        section("Last run", _last_run(status)),
-    )
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def headline(status: Status) -> str:
-    """The state of everything in words."""
-    if status.condition("Ready").reason == "SpecsInvalid":
-        return "the newest specs cannot be used"
-    failing = sum(target.state == "failing" for target in status.targets)
-    unknown = [item.name for item in status.destinations if item.state == "unknown"]
-    parts = []
-    if failing:
-        verb = "needs" if failing == 1 else "need"
-        parts.append(f"{failing} of {counted(len(status.targets), 'target')} {verb} attention")
-    if unknown:
-        parts.append(f"{few(unknown, separator=', ')} cannot be looked at")
-    if not status.targets:
-        parts.append("the specs ask for none")
-    if not parts and status.condition("Converged").status != "True":
-        parts.append("not everything is done")
-    if not parts and status.condition("Healthy").status != "True":
-        parts.append("something is wrong")
-    if not parts:
-        parts.append(f"all is well with {counted(len(status.targets), 'target')}")
-    return "; ".join(parts)
+    """The whole page; its picture lies beside it."""
+    parts = {
+        "What is wrong": _wrong(status),
+        "Conditions": _conditions(status),
+        "Changes": _changes(status),
+        "Targets": _targets(status),
+        "Destinations": _destinations(status),
+        "3-2-1": [f"* **{escape(item.backup)}**: {escape(item.message)}" for item in status.rule321],
+        "Restores": _restores(status),
+        "Orphans": _orphans(status),
+        "Foreign files": _foreign(status),
+        "To know": _notes(status),
+        "Last run": _last_run(status),
+    }
+    sections = {title: text for title, lines in parts.items() if (text := section(title, lines))}
+    links = contents(sections) if len(status.targets) > LONG else ""
+    shown = f"![{escape(described(status))}]({PICTURE})"
+    return "\n\n".join(filter(None, (_head(status), links, shown, *sections.values()))) + "\n"
 
 
 def _head(status: Status) -> str:
@@ -102,6 +89,18 @@ def _conditions(status: Status) -> Iterable[str]:
     return table(("Condition", "Status", "Since", ""), rows)
 
 
+def _changes(status: Status) -> Iterable[str]:
+    """What is not as in the report before, with the commit of the specs where they caused it."""
+    if status.changes is None:
+        return
+    yield f"Since the report of {moment(status.changes.since)}:\n"
+    for item in status.changes.items:
+        cause = f" (specs at {escape(item.commit[:12])})" if item.commit else ""
+        yield f"* **{escape(item.subject)}**: {escape(item.message)}{cause}"
+    if status.changes.more:
+        yield f"* and {status.changes.more} more"
+
+
 def _targets(status: Status) -> Iterable[str]:
     names = [item.name for item in status.destinations]
     rows = [
@@ -109,7 +108,7 @@ def _targets(status: Status) -> Iterable[str]:
             target.name,
             target.state if target.state == "good" else f"**{target.state}**",
             moment(target.last_success.time if target.last_success else None),
-            size_text(target.last_success.size) if target.last_success else "",
+            _size(target.last_success) if target.last_success else "",
             "suspended" if target.state == "suspended" else moment(target.next_run),
             *(_held(target, name) for name in names),
         )
@@ -118,6 +117,13 @@ def _targets(status: Status) -> Iterable[str]:
     if rows:
         yield "At each destination: good copies, of how many are kept at most.\n"
     yield from table(("Target", "State", "Last success", "Size", "Next run", *map(escape, names)), rows)
+
+
+def _size(newest: Success) -> str:
+    """Of the newest backup, and how much more or less than the one before it."""
+    if newest.size_before in (None, newest.size):
+        return size_text(newest.size)
+    return f"{size_text(newest.size)} ({growth_text(newest.size, newest.size_before or 0)})"
 
 
 def _held(target: TargetStatus, destination: str) -> str:

@@ -15,18 +15,24 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060
 def escape(text: str) -> str:
     """``text`` as Markdown that shows exactly it, on one line, also in a table; shortened when it is long."""
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-    shown = _UNSEEN.sub(_visible, re.sub(r"\s*\n\s*", " ⏎ ", shown.strip()))
+    shown = visible(re.sub(r"\s*\n\s*", " ⏎ ", shown.strip()))
     return _SPECIAL.sub(lambda found: f"\\{found[0]}", shown)
 
 
-def _visible(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def visible(text: str) -> str:
+    """``text`` with control characters, and others that cannot be seen, as escapes."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def section(title: str, lines: Iterable[str]) -> str:
     """A section; empty when it has no lines."""
     body = "\n".join(lines)
     return f"## {title}\n\n{body}" if body else ""
+
+
+def contents(titles: Iterable[str]) -> str:
+    """Links to the sections of these titles, named as forges name them."""
+    return " · ".join(f"[{title}](#{title.lower().replace(' ', '-')})" for title in titles)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:

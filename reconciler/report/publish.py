@@ -8,7 +8,8 @@ from reconciler.adapters.ledger import Ledger
 from reconciler.errors import Corrupt
 from reconciler.model.status import Status
 from reconciler.report.change import summary, unchanged
-from reconciler.report.markdown import render
+from reconciler.report.markdown import PICTURE, render
+from reconciler.report.picture import picture
 
 MACHINES = "status.json"
 PEOPLE = "STATUS.md"
@@ -34,8 +35,12 @@ def encode(status: Status) -> bytes:
 
 
 def publish(status: Status, previous: Status | None, ledger: Ledger) -> str | None:
-    """Write both files if ``status`` says anything new. Returns the commit, or None where there is none."""
+    """Write the files if ``status`` says anything new. Returns the commit, or None where there is none."""
     if unchanged(status, previous):
         return None
-    files = {PEOPLE: render(status).encode(), MACHINES: encode(status)}
+    files = {
+        PICTURE: picture(status).encode(),
+        PEOPLE: render(status).encode(),
+        MACHINES: encode(status),
+    }
     return ledger.write(files, summary(status, previous), status.time)

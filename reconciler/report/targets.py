@@ -32,6 +32,7 @@ from reconciler.model.status import (
     TargetStatus,
     TierCount,
 )
+from reconciler.report.slots import Here, Work, slots
 from reconciler.report.text import clean, moment
 from reconciler.retention import counts_as, horizon, retention_at, verdicts
 
@@ -40,7 +41,10 @@ Copies = Mapping[str, Mapping[str, Copy]]
 
 
 class Facts(NamedTuple):
-    """What the status of every target is made from. ``planned`` is when the plan was made, ``now`` when all was done."""
+    """What the status of every target is made from. ``planned`` is when the plan was made, ``now`` when all was done.
+
+    ``work`` is what was done about copies and is to be done next.
+    """
 
     fleet: Fleet
     seen: Observation
@@ -49,6 +53,7 @@ class Facts(NamedTuple):
     outcomes: Sequence[Outcome]
     planned: datetime
     now: datetime
+    work: Work
 
 
 def target_status(
@@ -57,10 +62,20 @@ def target_status(
     """The status of one target; ``previous`` is its last one, ``next_run`` the next tick of its backup."""
     held = facts.copies.get(target.id, {})
     good = _good(held, facts.planned)
-    holdings = tuple(_holding(facts, backup, name, held, good) for name in backup.destinations)
+    attempt = _last_attempt(facts, target.id) or (previous.last_attempt if previous else None)
+    stuck = attempt is not None and attempt.state == "failed"
+    before = {holding.destination: holding for holding in (previous.holdings if previous else ())}
+    holdings = tuple(
+        _holding(
+            facts,
+            target.id,
+            Here(name, retention_at(facts.fleet, backup, name), held.get(name, {}), before.get(name), stuck),
+            good,
+        )
+        for name in backup.destinations
+    )
     unknown = any(not holding.known for holding in holdings)
     last_success = _last_success(held, good, previous if unknown else None)
-    attempt = _last_attempt(facts, target.id) or (previous.last_attempt if previous else None)
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
     if problems and attempt and attempt.state != "done":
         problems = (_cause(attempt), *problems)
@@ -100,40 +115,55 @@ def _good(held: Copies, now: datetime) -> list[Artifact]:
     return sorted(found.values(), key=lambda artifact: (artifact.stamp, artifact.key), reverse=True)
 
 
-def _holding(facts: Facts, backup: Backup, name: str, held: Copies, good: Sequence[Artifact]) -> Holding:
-    listing = facts.seen.listings.get(name)
+def _holding(facts: Facts, target: TargetId, here: Here, good: Sequence[Artifact]) -> Holding:
+    listing = facts.seen.listings.get(here.destination)
     if listing is None or listing.unknown:
-        return Holding(destination=name, known=False)
-    here = held.get(name, {})
-    retention = retention_at(facts.fleet, backup, name)
+        return Holding(destination=here.destination, known=False)
+    copies, retention = here.copies, here.retention
     kept = [verdict.artifact for verdict in verdicts(good, retention, facts.planned) if verdict.keep]
-    sound = [counts_as(copy.artifact.tier, retention) for copy in here.values() if not copy.broken]
+    sound = [counts_as(copy.artifact.tier, retention) for copy in copies.values() if not copy.broken]
+    rows = slots(here, target, [*kept, *_lost(copies, good, horizon(facts.planned))], facts.work)
     return Holding(
-        destination=name,
+        destination=here.destination,
         known=True,
-        copies=len(here),
-        size=sum(copy.size for copy in here.values()),
+        copies=len(copies),
+        size=sum(copy.size for copy in copies.values()),
         tiers=tuple(
-            TierCount(tier=tier, held=sound.count(tier), wanted=retention.count(tier))
+            TierCount(
+                tier=tier, held=sound.count(tier), wanted=retention.count(tier), slots=rows.get(tier, ())
+            )
             for tier in TIERS
             if retention.count(tier)
         ),
-        missing=tuple(artifact.key for artifact in kept if artifact.key not in here),
+        missing=tuple(artifact.key for artifact in kept if artifact.key not in copies),
         broken=tuple(
-            BrokenCopy(key=key, why=clean(copy.broken)) for key, copy in sorted(here.items()) if copy.broken
+            BrokenCopy(key=key, why=clean(copy.broken)) for key, copy in sorted(copies.items()) if copy.broken
         ),
     )
+
+
+def _lost(copies: Mapping[str, Copy], good: Sequence[Artifact], latest: str) -> list[Artifact]:
+    """Artifacts that are broken here and good nowhere."""
+    fine = {artifact.key for artifact in good}
+    return [
+        copy.artifact for key, copy in copies.items() if key not in fine and copy.artifact.stamp <= latest
+    ]
 
 
 def _last_success(held: Copies, good: Sequence[Artifact], previous: TargetStatus | None) -> Success | None:
     """The newest good artifact; where a destination cannot be looked at, the last one that was seen may be newer."""
     seen = None
     if good:
-        key = good[0].key
-        sizes = [copies[key].size for copies in held.values() if key in copies and not copies[key].broken]
-        seen = Success(time=good[0].time, key=key, size=max(sizes))
+        sizes = [_size(held, artifact.key) for artifact in good[:2]]
+        seen = Success(
+            time=good[0].time, key=good[0].key, size=sizes[0], size_before=sizes[1] if sizes[1:] else None
+        )
     known = [success for success in (seen, previous.last_success if previous else None) if success]
     return max(known, key=lambda success: success.time, default=None)
+
+
+def _size(held: Copies, key: str) -> int:
+    return max(copies[key].size for copies in held.values() if key in copies and not copies[key].broken)
 
 
 def _last_attempt(facts: Facts, target: TargetId) -> Attempt | None:

@@ -120,7 +120,8 @@ def test_status_goes_to_a_branch_of_the_specs_repository(place: Place) -> None:
     place.into_git()
     ran = place.run("apply")
     assert "on branch backup-status" in ran.out
-    assert place.git("ls-tree", "--name-only", "backup-status").split() == ["STATUS.md", "status.json"]
+    files = ["STATUS.md", "status.json", "status.svg"]
+    assert place.git("ls-tree", "--name-only", "backup-status").split() == files
     assert place.git("status", "--porcelain", "--untracked-files=no") == ""
     assert place.git("symbolic-ref", "--short", "HEAD").strip() == "main"
     commits = place.git("rev-list", "--count", "backup-status")

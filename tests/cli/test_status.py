@@ -65,10 +65,11 @@ def test_errors_come_before_what_is_only_good_to_know(applied: Place) -> None:
     assert [line.partition(":")[0] for line in lines[3:5]] == ["error", "info"]
 
 
-def test_markdown_is_what_apply_commits(place: Place) -> None:
+def test_page_and_picture_are_what_apply_commits(place: Place) -> None:
     place.into_git()
     place.run("apply")
     assert place.run("status", "--markdown").out == place.git("show", "backup-status:STATUS.md")
+    assert place.run("status", "--picture").out == place.git("show", "backup-status:status.svg")
 
 
 def test_it_changes_nothing(applied: Place) -> None:

@@ -4,8 +4,10 @@
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from reconciler.model import (
     Artifact,
@@ -31,12 +33,12 @@ from reconciler.model import (
 )
 from reconciler.model.status import Status
 from reconciler.naming import parse
-from reconciler.report import encode, render, status
+from reconciler.report import encode, picture, render, status
 
 NOW = datetime(2026, 1, 20, 3, 5, 12, tzinfo=UTC)
 PLANNED = datetime(2026, 1, 20, 3, 0, 4, tzinfo=UTC)
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGE, MACHINES = DOCS / "status.md", DOCS / "status.example.json"
+PAGE, MACHINES, PICTURE = DOCS / "status.md", DOCS / "status.example.json", DOCS / "status.svg"
 MARK = "<!-- The example below is written by tests/report/example.py. -->"
 MIB = 1 << 20
 
@@ -208,16 +210,44 @@ def outcomes() -> tuple[Outcome, ...]:
     )
 
 
+def day_before() -> Status:
+    """All was well, and fewer copies were asked for off-site."""
+    local, offsite = fleet().destinations
+    retention = Retention(daily=7, monthly=12)
+    specs = replace(
+        fleet(),
+        destinations=(local, replace(offsite, retention=retention)),
+        commit="b7e3a90c51d28f4460e9a7c3b5d1f02846ac9e73",
+    )
+    seen = observation()
+    listings = {
+        name: replace(
+            listing,
+            copies=tuple(
+                replace(item, broken="", size=96 * MIB if item.broken else item.size)
+                for item in listing.copies
+                if item.artifact.time < PLANNED
+            ),
+            leftovers=(),
+        )
+        for name, listing in seen.listings.items()
+    }
+    day = timedelta(days=1)
+    plan = Plan(now=PLANNED - day, commit=specs.commit)
+    return status(specs, replace(seen, listings=listings), plan, (), NOW - day, None)
+
+
 def bad_day() -> Status:
-    return status(fleet(), observation(), rest(), outcomes(), NOW, None)
+    return status(fleet(), observation(), rest(), outcomes(), NOW, day_before())
 
 
 def documents() -> dict[Path, str]:
-    """The two files of the documentation that show the example, as they have to be."""
+    """The files of the documentation that show the example, as they have to be."""
     before, _, _ = PAGE.read_text().partition(MARK)
     return {
         PAGE: f"{before}{MARK}\n\n````markdown\n{render(bad_day())}````\n",
         MACHINES: encode(bad_day()).decode(),
+        PICTURE: picture(bad_day()),
     }
 
 

@@ -12,7 +12,7 @@ from reconciler.adapters import git
 from reconciler.adapters.ledger import Ledger, open_ledger
 from reconciler.errors import Corrupt
 from reconciler.model import Create, Listing, Note, Observation, Outcome, Plan, Probe, Prune, Recover
-from reconciler.report import encode, publish, read, rejected, render, status
+from reconciler.report import encode, picture, publish, read, rejected, render, status
 from tests.report import example
 from tests.report.example import GRAFANA, MIB, NOW, key
 from tests.report.test_status import COPIES, FLEET, HEAL, SEEN
@@ -62,11 +62,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def test_both_files_are_committed_and_read_again(place: Place) -> None:
+def test_all_files_are_committed_and_read_again(place: Place) -> None:
     found = example.bad_day()
     assert publish(found, None, place.ledger)
     assert place.ledger.read("STATUS.md") == render(found).encode()
     assert place.ledger.read("status.json") == encode(found)
+    assert place.ledger.read("status.svg") == picture(found).encode()
     assert read(place.ledger) == found
     date = subprocess.run(
         ["git", "-C", place.folder, "log", "-1", "--format=%at", "backup-status"],

@@ -26,7 +26,7 @@ def test_every_field_is_documented(struct: type[msgspec.Struct]) -> None:
 
 def test_every_state_and_reason_is_documented() -> None:
     page = PAGE.read_text()
-    literals = [model.ConditionType, model.Truth, model.TargetState, model.OutcomeState]
+    literals = [model.ConditionType, model.Truth, model.TargetState, model.SlotState, model.OutcomeState]
     words = [word for literal in literals for word in typing.get_args(literal)]
     reasons = [
         word

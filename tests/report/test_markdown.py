@@ -12,11 +12,14 @@ from msgspec.structs import replace
 from reconciler.model import Listing, Observation, Plan
 from reconciler.model.status import Finding, NoteStatus
 from reconciler.report import rejected, render
+from reconciler.report.markdown import LONG
 from reconciler.report.markup import LONGEST, escape, table
+from reconciler.report.picture import described
 from reconciler.report.text import few
 from reconciler.wording import counted, size_text
-from tests.report.example import NOW, PLANNED, bad_day, fleet
-from tests.report.test_status import SEEN, make
+from tests.report.example import MIB, NOW, PLANNED, bad_day, copy, fleet
+from tests.report.fleets import fleet_of
+from tests.report.test_status import COPIES, SEEN, make
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -106,6 +109,24 @@ def test_what_is_wrong_comes_first() -> None:
     assert "grafana" not in wrong
 
 
+def test_the_picture_comes_first_and_a_long_one_has_links_to_what_is_below() -> None:
+    lines = render(bad_day()).splitlines()
+    assert lines[4] == "![4 targets at 2 destinations: 46 held, 4 failed](status.svg)"
+    page = render(fleet_of(LONG + 1))
+    links = re.findall(r"\[([^\]]*)\]\(#([a-z0-9-]*)\)", page)
+    assert [title for title, _ in links] == re.findall("^## (.*)$", page, re.MULTILINE)
+    assert all(anchor == title.lower().replace(" ", "-") for title, anchor in links)
+    assert page.index("](#targets)") < page.index("](status.svg)")
+    assert "](#" not in render(fleet_of(LONG))
+
+
+def test_a_size_says_how_much_it_grew() -> None:
+    grown = Listing(copies=(*COPIES[:-1], copy(COPIES[-1].artifact.key, 3 * MIB)))
+    page = render(make(seen=replace(SEEN, listings={**SEEN.listings, "local": grown})))
+    assert "| 3.0 MiB (+2.0 MiB) |" in page
+    assert "| 1.0 MiB |" in render(make()), "no growth is not told"
+
+
 def test_every_table_keeps_its_shape() -> None:
     html = MARKDOWN.render(render(bad_day()))
     for found in re.findall(r"<table>(.*?)</table>", html, re.DOTALL):
@@ -132,7 +153,7 @@ def test_hostile_texts_anywhere_make_no_markup() -> None:
     assert found.last_run
     outcomes = tuple(replace(item, error=evil, reason=evil, key=evil) for item in found.last_run.outcomes)
     html = MARKDOWN.render(render(replace(found, last_run=replace(found.last_run, outcomes=outcomes))))
-    assert "<img" not in html
+    assert re.findall("<img[^>]*", html) == [f'<img src="status.svg" alt="{described(bad_day())}" /']
     assert "<a " not in html
     assert "<code>" not in html
     assert "<h2>Owned" not in html

@@ -1,0 +1,30 @@
+"""The state of everything in one line. Pure; used by the page and its picture."""
+
+from __future__ import annotations
+
+from reconciler.model.status import Status
+from reconciler.report.text import few
+from reconciler.wording import counted
+
+
+def headline(status: Status) -> str:
+    """The state of everything in words."""
+    if status.condition("Ready").reason == "SpecsInvalid":
+        return "the newest specs cannot be used"
+    failing = sum(target.state == "failing" for target in status.targets)
+    unknown = [item.name for item in status.destinations if item.state == "unknown"]
+    parts = []
+    if failing:
+        verb = "needs" if failing == 1 else "need"
+        parts.append(f"{failing} of {counted(len(status.targets), 'target')} {verb} attention")
+    if unknown:
+        parts.append(f"{few(unknown, separator=', ')} cannot be looked at")
+    if not status.targets:
+        parts.append("the specs ask for none")
+    if not parts and status.condition("Converged").status != "True":
+        parts.append("not everything is done")
+    if not parts and status.condition("Healthy").status != "True":
+        parts.append("something is wrong")
+    if not parts:
+        parts.append(f"all is well with {counted(len(status.targets), 'target')}")
+    return "; ".join(parts)
