@@ -140,11 +140,11 @@ class Mount(msgspec.Struct, frozen=True):
 class Container(msgspec.Struct, frozen=True):
     """A container. ``volumes`` are the names of the volumes it mounts; ``state`` is the Engine's word, as ``running``.
 
-    Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for
-    the container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check,
-    else starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run.
-    ``auto_remove``: it vanishes when it stops (``--rm``). ``stop_timeout``: seconds that it gets to stop. ``folder`` is where
-    the Engine keeps what it knows of it, on the Engine's host; empty of a listing, and before its first start.
+    Of a listing, ``mounts`` lack tmpfs mounts that ``--tmpfs`` made, and what stands behind ``labels`` is unknown: ask for the
+    container itself. ``started`` is the Engine's time of its last start, ``health`` is empty without a health check, else
+    starting, healthy or unhealthy; ``pid`` is its first process on the Engine's host, 0 when it does not run. ``auto_remove``:
+    it vanishes when it stops (``--rm``). ``stop_timeout``: seconds that it gets to stop. ``folder`` is where the Engine keeps
+    what it knows of it, on the Engine's host; empty before its first start. ``variables``: names in its environment.
     """
 
     id: str
@@ -160,6 +160,7 @@ class Container(msgspec.Struct, frozen=True):
     auto_remove: bool = False
     stop_timeout: float = 10.0
     folder: str = ""
+    variables: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:

@@ -176,6 +176,19 @@ def test_the_page_of_encryption(tmp_path: Path, keys: KeyRing) -> None:
         same(tmp_path / "notes", tmp_path / folder)
 
 
+def test_a_repository_to_begin_with(tmp_path: Path) -> None:
+    (made,) = run_all(REPOSITORY / "docs/init.md", tmp_path, DOCKER_HOST=f"unix://{tmp_path}/nothing.sock")
+    assert made.endswith("3 files, 0 errors, 1 warning\n")
+    page = (REPOSITORY / "docs/init.md").read_text()
+    unnamed = [
+        path
+        for path in (tmp_path / "backups").rglob("*")
+        if path.is_file() and ".git" not in path.parts
+        if f"`{path.relative_to(tmp_path / 'backups')}`" not in page
+    ]
+    assert [path.name for path in unnamed] == [".gitignore"]
+
+
 def same(one: Path, other: Path) -> None:
     """Both trees hold the same names and bytes."""
     subprocess.run(["diff", "--recursive", "--no-dereference", one, other], check=True)

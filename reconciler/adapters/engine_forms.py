@@ -96,6 +96,7 @@ def container_of_inspection(found: dict[str, Any]) -> Container:
         auto_remove=bool(found["HostConfig"].get("AutoRemove")),
         stop_timeout=_patience(config.get("StopTimeout")),
         folder=os.path.dirname(found.get("HostnamePath") or found.get("LogPath") or ""),
+        variables=tuple(entry.partition("=")[0] for entry in config.get("Env") or ()),
     )
 
 

@@ -6,6 +6,7 @@ The repository is always the one that git itself finds from the folder, so git's
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -83,6 +84,15 @@ def find(path: Path) -> GitRepository | None:
     return repository
 
 
+def create(folder: Path) -> None:
+    """Make ``folder``, which exists, a repository with the branch ``main``. Raises GitError."""
+    if shutil.which("git") is None:
+        raise GitError(
+            f"{folder} cannot become a git repository: there is no git program in PATH; install git"
+        )
+    GitRepository(folder).make()
+
+
 def _looks_like_repository(folder: Path) -> bool:
     dot = folder / ".git"
     bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
@@ -98,6 +108,24 @@ class GitRepository:
     def check(self) -> None:
         """Raises GitError when git cannot or will not use the repository."""
         self._git("find it", "rev-parse", "--absolute-git-dir")
+
+    def make(self) -> None:
+        """Make the folder itself a repository."""
+        self._git("make one", "init", "--quiet", "--initial-branch=main")
+
+    def root(self) -> Path:
+        """The top of its work tree."""
+        return Path(
+            os.fsdecode(self._git("find its root", "rev-parse", "--show-toplevel").removesuffix(b"\n"))
+        )
+
+    def branch(self) -> str:
+        """The branch that is checked out, also before its first commit; empty where none is."""
+        return self._run("symbolic-ref", "--quiet", "--short", "HEAD").out.decode(errors="replace").strip()
+
+    def origin(self) -> str:
+        """The address of the remote ``origin``; empty where there is none. It may hold credentials."""
+        return self._configured("remote.origin.url")
 
     def head(self) -> str | None:
         """The commit that is checked out, in hex; None before the first one."""

@@ -16,6 +16,7 @@ from reconciler.cli.apply import apply
 from reconciler.cli.coverage import coverage
 from reconciler.cli.delete import delete
 from reconciler.cli.import_ import import_
+from reconciler.cli.init import init
 from reconciler.cli.list import list_
 from reconciler.cli.plan import plan
 from reconciler.cli.restore import restore
@@ -46,7 +47,7 @@ def cli() -> None:
     """  # noqa: D301 - click wants the real \b
 
 
-for command in (validate, plan, apply, list_, restore, delete, status, coverage, schema, import_):
+for command in (init, validate, plan, apply, list_, restore, delete, status, coverage, schema, import_):
     cli.add_command(command)
 
 

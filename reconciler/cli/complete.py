@@ -1,4 +1,4 @@
-"""Tab completion of what the specs name: targets and destinations. Called by the shell, through click."""
+"""Tab completion: what the specs name, and how a URL begins. Called by the shell, through click."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def destinations(context: click.Context, _parameter: click.Parameter, begun: str
     """Every destination that begins so."""
     fleet = _fleet(context)
     return sorted(item.name for item in fleet.destinations if item.name.startswith(begun)) if fleet else []
+
+
+def protocols(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """How every destination's URL begins."""
+    from reconciler import registry
+
+    return [f"{name}://" for name in registry.names("destinations") if f"{name}://".startswith(begun)]
 
 
 def _fleet(context: click.Context) -> Fleet | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.output import PATH, safe
-from reconciler.errors import ReconcilerError, Refused
+from reconciler.cli.writing import write_new
+from reconciler.errors import Refused
 
 if TYPE_CHECKING:
     from reconciler.importers import Imported
@@ -62,18 +63,8 @@ def compose(file: Path, folder: Path | None) -> None:
 
 
 def _write(found: Imported, folder: Path) -> None:
-    """Write the specs and what belongs beside them. Raises Refused before anything is written if one of them is there."""
+    """Write the specs and what belongs beside them. Raises Refused if one of them is there."""
     texts = {folder / f"{found.name}.yaml": found.text}
     texts |= {folder / name: text for name, text in found.files.items()}
-    for path in texts:
-        if path.exists() or path.is_symlink():
-            raise Refused(f"{path} is there already: move it away, or name another folder")
-    try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-            click.echo(f"wrote {path}")
-    except OSError as error:
-        raise ReconcilerError(f"{folder} cannot be written: {error.strerror}") from None
+    write_new(folder, texts)
     click.echo(f"next: reconciler validate {folder}")

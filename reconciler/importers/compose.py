@@ -80,7 +80,6 @@ class _Loader:
         return Project(
             name=self.name,
             file=self.path.name,
-            folder=self.folder,
             services=services,
             volumes=self._volume_names(services),
             unread=tuple(unread),

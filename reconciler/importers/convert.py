@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from reconciler.importers.compose import conf_files, load
 from reconciler.importers.emit import Noted, Off, comment, document
 from reconciler.importers.findings import Findings
 from reconciler.importers.places import Place, places
-from reconciler.importers.project import Project, slug
+from reconciler.importers.project import Project, free, slug
 from reconciler.importers.sealing import sealing
 from reconciler.importers.settings import Config, configs_of, is_backup, tell_lost
 
@@ -82,7 +82,7 @@ class _Fleet:
 
     def propose(self) -> None:
         """Documents for everything that the file names."""
-        targets = [self._proposed(target) for target in plain.targets(self.project)]
+        targets = plain.proposed(self.project)
         if all(isinstance(target, Off) for target in targets):
             raise ReconcilerError(
                 f"{self.project.file}: no docker-volume-backup, no volume and no known database in it"
@@ -121,7 +121,7 @@ class _Fleet:
         return self.places.get(address) or self._add(address, f"{self.name}-local", spec)
 
     def _add(self, address: str, name: str, spec: dict[str, Any]) -> str:
-        chosen = _free(name, self.places.values())
+        chosen = free(name, self.places.values())
         self.places[address] = chosen
         self.documents.append(document("Destination", chosen, spec))
         return chosen
@@ -133,7 +133,7 @@ class _Fleet:
             self.types[kind] = config.name
             return target
         first = self.types[kind]
-        own = _free(slug(f"{kind}-{config.name}"), self.types)
+        own = free(slug(f"{kind}-{config.name}"), self.types)
         self.types[own] = config.name
         if first == config.name:
             return {**target, "type": own}
@@ -141,19 +141,6 @@ class _Fleet:
             f"also read by {first}: one Backup with a retention such as {{daily: 7, weekly: 4}} replaces both"
         )
         return Noted({**target, "type": own}, why)
-
-    def _proposed(self, target: Noted | Off) -> Noted | Off:
-        """The same for a proposal, in which two names may come out as one."""
-        kind = _free(target.value["type"], self.types)
-        self.types[kind] = self.name
-        return target._replace(value={**target.value, "type": kind})
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    """``name``, with a number behind it if it is taken."""
-    return next(
-        each for each in (name, *(f"{name}-{count}" for count in range(2, 10_000))) if each not in taken
-    )
 
 
 def _text(project: Project, sections: tuple[tuple[str, list[str]], ...], documents: list[str]) -> str:

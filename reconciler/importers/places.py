@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from reconciler.importers.settings import Config
 from reconciler.spec.urls import complaint
 
 _AWS = "s3.amazonaws.com"
-_OFFSITE = "if it is in another place than this machine"
+OFFSITE = "if it is in another place than this machine"
 _VOLUMES = "/var/lib/docker/volumes"
 
 
@@ -37,7 +37,7 @@ class Place(NamedTuple):
         """The spec of the Destination."""
         found: dict[str, Any] = {"url": self.url, "media": self.media}
         if self.offsite:
-            found["offsite"] = Noted(value=True, why=_OFFSITE)
+            found["offsite"] = Noted(value=True, why=OFFSITE)
         return {**found, "options": self.options} if self.options else found
 
 
@@ -87,7 +87,12 @@ def _s3(config: Config, project: Project) -> Place | None:
         config.lose("AWS_ENDPOINT_CA_CERT", "write the certificate into a file and name it with ca_file")
     path = config.text("AWS_S3_PATH").strip("/")
     return Place(
-        "s3", "s3", f"s3://{bucket}/{path}".rstrip("/"), "object-storage", _elsewhere(host, project), options
+        "s3",
+        "s3",
+        f"s3://{bucket}/{path}".rstrip("/"),
+        "object-storage",
+        elsewhere(host, _names(project)),
+        options,
     )
 
 
@@ -114,7 +119,7 @@ def _sftp(config: Config, project: Project) -> Place | None:
     path = config.text("SSH_REMOTE_PATH").strip("/")
     address = f"{quote(user)}@{host}" if user else host
     url = f"sftp://{address}{'' if port == '22' else f':{port}'}/{path}".rstrip("/")
-    return Place("sftp", "ssh", url, "server", _elsewhere(host, project), options)
+    return Place("sftp", "ssh", url, "server", elsewhere(host, _names(project)), options)
 
 
 def _webdav(config: Config, project: Project) -> Place | None:
@@ -139,27 +144,31 @@ def _webdav(config: Config, project: Project) -> Place | None:
     if reference := config.secret("WEBDAV_PASSWORD"):
         options["password"] = reference
     url = f"webdav://{host}/{path}".rstrip("/")
-    return Place("webdav", "webdav", url, "cloud", _elsewhere(host, project), options)
+    return Place("webdav", "webdav", url, "cloud", elsewhere(host, _names(project)), options)
 
 
 def _inside(config: Config, project: Project, name: str, host: str) -> None:
     """Tell when a host's name is a service of the compose file, which only containers can reach."""
-    if _bare(host) in {service.name for service in project.services}:
+    if _bare(host) in _names(project):
         config.differ(
             name,
             "a service's name, which only containers can resolve: publish its port, and name this machine",
         )
 
 
-def _elsewhere(host: str, project: Project) -> bool:
-    """Whether a host is likely in another place: a public name, or a public address."""
+def elsewhere(host: str, inside: Collection[str] = ()) -> bool:
+    """Whether a host is likely in another place: a public name that is not ``inside``, or a public address."""
     bare = _bare(host)
-    if "." not in bare or bare in {service.name for service in project.services}:
+    if "." not in bare or bare in inside:
         return False
     try:
         return ipaddress.ip_address(bare).is_global
     except ValueError:
         return not bare.endswith((".local", ".lan", ".home", ".internal", ".localdomain"))
+
+
+def _names(project: Project) -> set[str]:
+    return {service.name for service in project.services}
 
 
 def _bare(host: str) -> str:

@@ -1,11 +1,10 @@
-"""What a compose file says of its services, as data. Filled by compose, read by everything that makes specs of it."""
+"""What a compose file says of its services, as data. Filled by compose and scaffold, read by all that makes specs of it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -37,7 +36,10 @@ class Label(NamedTuple):
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """One service. ``secrets`` maps paths in the container to references to what lies there."""
+    """One service. ``secrets`` maps paths in the container to references to what lies there.
+
+    ``closed`` says why no command can run in its container, empty where one can.
+    """
 
     name: str
     place: str
@@ -47,6 +49,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, Label] = {}
     mounts: tuple[Mount, ...] = ()
     secrets: Mapping[str, dict[str, str]] = {}
+    closed: str = ""
 
     @property
     def repository(self) -> str:
@@ -77,11 +80,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A compose file. ``volumes`` maps its keys to the names that the Engine knows; ``unread`` is place, key and why."""
+    """A compose file, or what the Engine shows of one (``file`` is empty then).
+
+    ``volumes`` maps its keys to the names that the Engine knows; ``unread`` is place, key and why.
+    """
 
     name: str
-    file: str
-    folder: Path
+    file: str = ""
     services: tuple[Service, ...]
     volumes: Mapping[str, str]
     unread: tuple[tuple[str, str, str], ...] = ()
@@ -95,3 +100,10 @@ def within(path: str, folder: str) -> bool:
 def slug(text: str) -> str:
     """``text`` as a name in specs: small letters, digits, dots and hyphens; at most 50 characters, so that more fits behind."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:50].strip("-.") or "data"
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """``name``, with a number behind it if it is taken."""
+    return next(
+        each for each in (name, *(f"{name}-{count}" for count in range(2, 10_000))) if each not in taken
+    )

@@ -29,6 +29,7 @@ def completed(place: Place, *words: str) -> list[str]:
         (["list", "--only", "shop/u"], ["shop/uploads"]),
         (["restore", "wiki", "--from", ""], ["local", "offsite"]),
         (["restore", "--specs", "nowhere", "w"], []),
+        (["init", "new", "--destination", "s"], ["s3://", "sftp://"]),
     ],
 )
 def test_completion(place: Place, words: list[str], offered: list[str]) -> None:

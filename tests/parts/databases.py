@@ -199,7 +199,8 @@ class Database:
 def database(kind: Kind, engine: EngineHost, volume: str, name: str, **options: Any) -> Iterator[Database]:
     """Run a container `name` with its data in `volume` until the block ends; the volume stays.
 
-    `options` are those of docker-py's `containers.create`; `environment` and `volumes` are added to ours.
+    `options` are those of docker-py's `containers.create`; `environment` and `volumes` are added to ours. `image` is another
+    name of ours.
     """
     environment = {**kind.env, **options.pop("environment", {})}
     volumes = {volume: {"bind": kind.data, "mode": "rw"}, **options.pop("volumes", {})}
@@ -207,7 +208,8 @@ def database(kind: Kind, engine: EngineHost, volume: str, name: str, **options: 
     given = {"healthcheck": health, "stop_signal": kind.stop_signal, "network_mode": "none", **options}
     entry = ["sh", "-c", (SERVERS / f"{kind.name}.sh").read_text()]
     with closing(engine.client()) as client:
-        client.containers.create(IMAGE, entry, name=name, environment=environment, volumes=volumes, **given)
+        image = given.pop("image", IMAGE)
+        client.containers.create(image, entry, name=name, environment=environment, volumes=volumes, **given)
         try:
             running = Database(engine, kind, name)
             running.start()
