@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 from reconciler.importers.settings import Config
+from reconciler.recipients import complaint
 
 _SETTINGS = ("GPG_PASSPHRASE", "GPG_PUBLIC_KEY_RING", "AGE_PASSPHRASE", "AGE_PUBLIC_KEYS")
 
@@ -55,7 +55,7 @@ def _key_ring(config: Config, path: str) -> Sealing:
 
 def _age_keys(config: Config) -> Sealing:
     keys = [key.strip() for key in config.text("AGE_PUBLIC_KEYS").split(",") if key.strip()]
-    if not keys or not all(re.match(r"age1|ssh-(ed25519|rsa) ", key) for key in keys):
+    if not keys or any(map(complaint, keys)):
         return _missing(config, "AGE_PUBLIC_KEYS")
     return Sealing({"age": {"recipients": keys}})
 
