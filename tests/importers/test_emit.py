@@ -1,6 +1,6 @@
 """What is written is what the specs' own reader reads, whatever it holds."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.importers.emit import Noted, Off, comment, document
@@ -19,6 +19,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(keys, values, min_size=1, max_size=4), words)
 def test_what_is_written_is_read_again(spec: dict[str, object], why: str) -> None:
     noted = {key: Noted(value, why) for key, value in spec.items()}
@@ -28,6 +29,7 @@ def test_what_is_written_is_read_again(spec: dict[str, object], why: str) -> Non
         assert documents[0].data["spec"] == spec
 
 
+@settings(deadline=None)
 @given(st.dictionaries(keys, values, min_size=1, max_size=3), words)
 def test_a_proposal_is_a_comment(spec: dict[str, object], why: str) -> None:
     written = document(
@@ -38,6 +40,7 @@ def test_a_proposal_is_a_comment(spec: dict[str, object], why: str) -> None:
     assert documents[0].data["spec"] == {"a": 1}
 
 
+@settings(deadline=None)
 @given(words)
 def test_a_comment_is_nothing_else(text: str) -> None:
     assert read("x.yaml", comment(text)) == ([], [], True)
