@@ -40,7 +40,10 @@ from reconciler.spec import Problem
 
 
 class Applied(NamedTuple):
-    """What an apply came to. ``commit`` is the status commit, if there was anything new to say."""
+    """What an apply came to. ``commit`` is the status commit, if there was anything new to say.
+
+    ``warnings`` say which notifiers could not be reached.
+    """
 
     plan: Plan
     outcomes: tuple[Outcome, ...]
@@ -48,6 +51,12 @@ class Applied(NamedTuple):
     commit: str | None
     place: str
     report_error: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was planned was done and reported, and nothing stood in the way of planning more."""
+        return not (self.plan.failed or self.report_error) and all(outcome.ok for outcome in self.outcomes)
 
 
 class Session(NamedTuple):
@@ -102,13 +111,27 @@ class Session(NamedTuple):
         return msgspec.structs.replace(made, notes=(*made.notes, *notes)) if notes else made
 
     def apply(self, todo: Plan, seen: Observation, progress: Progress) -> Applied:
-        """Carry the plan out, look again, and report. The report always lands, and its failure hides nothing."""
+        """Carry the plan out, look again, report and notify. The report always lands, and its failure hides nothing."""
+        notifiers = self.fleet.policy.notifications
+        watch = report.Watch(notifiers, busy=bool(todo.actions))
         outcomes = tuple(run(todo, self.fleet, self.world, progress, partial(self._restore, seen)))
         after = self.observe(seen) if outcomes else seen
         rest = self.plan(after)
         status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
-        commit, why = self._publish(status)
-        return Applied(todo, outcomes, status, commit, self.ledger.place, why)
+        told = self._tell(status)
+        commit, why = self._publish(told.status)
+        if notifiers:
+            report.remember(self.world.journal, self.specs, told.status, why)
+        done = Applied(todo, outcomes, told.status, commit, self.ledger.place, why)
+        unsent = watch.end(told.status, self.previous, well=done.ok and told.status.well, trouble=why)
+        return done._replace(warnings=(*told.warnings, *unsent))
+
+    def _tell(self, status: Status) -> report.Telling:
+        notifiers = self.fleet.policy.notifications
+        memory = (
+            report.recall(self.world.journal, self.specs, self.previous) if notifiers else report.Memory()
+        )
+        return report.tell(notifiers, status, self.previous, memory)
 
     def _restore(self, seen: Observation, action: Restore, progress: Progress) -> Result:
         """Carry out a Restore document; a phase of its own, which apply does not know."""

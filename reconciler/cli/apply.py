@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.complete import targets
 from reconciler.cli.metrics import metrics_option, rejection_in, write_metrics
-from reconciler.cli.output import output_option, print_json, specs_argument
+from reconciler.cli.output import output_option, print_json, safe, specs_argument
 
 if TYPE_CHECKING:
     from reconciler.loop import Applied, Session
@@ -73,7 +73,7 @@ def apply(
         if metrics:
             write_metrics(metrics, applied.status)
     _show(applied, output)
-    if todo.failed or applied.report_error or not all(outcome.ok for outcome in applied.outcomes):
+    if not applied.ok:
         raise click.exceptions.Exit(1)
 
 
@@ -112,6 +112,7 @@ def _show(applied: Applied, output: str) -> None:
                 "outcomes": applied.outcomes,
                 "statusCommit": applied.commit,
                 "statusError": applied.report_error,
+                "warnings": applied.warnings,
             }
         )
         return
@@ -123,3 +124,5 @@ def _show(applied: Applied, output: str) -> None:
         click.echo(f"status: commit {applied.commit[:12]} on {applied.place}")
     if applied.report_error:
         click.secho(f"the status could not be written: {applied.report_error}", fg="red", err=True)
+    for warning in applied.warnings:
+        click.secho(f"warning: {safe(warning)}", fg="yellow", err=True)

@@ -18,7 +18,9 @@ from reconciler.importers.variables import Setting
 
 _FALSE = ("0", "f", "false")
 _ELSEWHERE = "no such destination here: serve it as WebDAV, as rclone can, or copy the local one"
-_NOTIFIED = "notifications are hooks here: write one for the phases success and failure"
+_NOTIFIED = (
+    "write notifications into the Policy; addresses are written as apprise does: docs/notifications.md"
+)
 
 LOST: dict[str, str] = {
     "AWS_ENDPOINT_INSECURE": "certificates are always checked: give the authority's with ca_file",

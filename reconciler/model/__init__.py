@@ -46,6 +46,7 @@ from reconciler.model.hooks import (
     Quiesce,
     ScriptFile,
 )
+from reconciler.model.notifications import Notifier, Transition
 from reconciler.model.observed import (
     Artifact,
     Copy,
@@ -91,6 +92,7 @@ __all__ = [
     "Manifest",
     "Memory",
     "Note",
+    "Notifier",
     "Observation",
     "OptionValue",
     "Outcome",
@@ -117,5 +119,6 @@ __all__ = [
     "Target",
     "TargetId",
     "Tier",
+    "Transition",
     "Uses",
 ]

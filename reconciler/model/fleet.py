@@ -23,6 +23,7 @@ from reconciler.model.hooks import (
     Quiesced,
     quiesce_of,
 )
+from reconciler.model.notifications import Notifier
 from reconciler.model.restores import RestoreOrder
 
 Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
@@ -267,6 +268,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     deletions: Deletions = Deletions()
     orphans: OrphanAge | None = None
     hooks: tuple[Hook, ...] = ()
+    notifications: tuple[Notifier, ...] = ()
     where: str = ""
 
 

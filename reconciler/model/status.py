@@ -13,6 +13,7 @@ import msgspec
 
 from reconciler.model.actions import Severity
 from reconciler.model.fleet import Tier
+from reconciler.model.notifications import Transition
 
 ConditionType = Literal["Ready", "Converged", "Healthy"]
 Truth = Literal["True", "False", "Unknown"]
@@ -235,6 +236,29 @@ class Changes(StatusModel, frozen=True, kw_only=True):
     more: int = 0
 
 
+class Event(StatusModel, frozen=True, kw_only=True):
+    """Something that changed, for people. ``subject`` names what it is about, and is the same each time."""
+
+    transition: Transition
+    subject: str
+    text: str
+
+
+class Told(StatusModel, frozen=True, kw_only=True):
+    """What one notifier knows, so that nothing is told twice: the subjects that it believes to be in trouble.
+
+    ``owed`` is what happened once and has not reached it. ``tries`` have failed since the last message that did, the last one at
+    ``tried`` because of ``error``.
+    """
+
+    notifier: str
+    troubles: tuple[str, ...] = ()
+    owed: tuple[Event, ...] = ()
+    tries: int = 0
+    tried: datetime | None = None
+    error: str = ""
+
+
 class Status(StatusModel, frozen=True, kw_only=True):
     """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are."""
 
@@ -253,6 +277,12 @@ class Status(StatusModel, frozen=True, kw_only=True):
     former: tuple[Former, ...] = ()
     restores: tuple[RestoreStatus, ...] = ()
     changes: Changes | None = None
+    told: tuple[Told, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is known to be wrong with the specs, a destination or a target."""
+        return all(item.status != "False" for item in self.conditions if item.type != "Converged")
 
     def condition(self, type_: ConditionType) -> Condition:
         """The condition of that type; every status has all three."""

@@ -41,6 +41,7 @@ from reconciler.model.status import (
 )
 from reconciler.report.conditions import condition, converged, healthy, ready, specs_invalid
 from reconciler.report.difference import changes
+from reconciler.report.memory import untold
 from reconciler.report.restores import hook_status, restores
 from reconciler.report.slots import work
 from reconciler.report.targets import Copies, Facts, outcome_state, target_status
@@ -71,7 +72,8 @@ def status(
         _destination(item, seen.listings.get(item.name), seen_markers(previous, fleet))
         for item in sorted(fleet.destinations, key=lambda item: item.name)
     )
-    notes = tuple(map(_note, rest.notes))
+    told = previous.told if previous else ()
+    notes = (*map(_note, rest.notes), *untold(told))
     run = Run(time=now, outcomes=tuple(map(_outcome, outcomes))) if outcomes else None
     found = Status(
         time=now,
@@ -91,6 +93,7 @@ def status(
         last_run=run or (previous.last_run if previous else None),
         former=_former(previous, destinations),
         restores=restores(fleet, seen, outcomes, now, previous),
+        told=told,
     )
     return msgspec.structs.replace(found, changes=changes(found, previous))
 

@@ -115,3 +115,5 @@ def _conditions(status: Status, previous: Status | None) -> Iterable[str]:
             yield f"{condition.type}: {condition.status} ({condition.reason})"
     if previous and status.spec_commit and status.spec_commit != previous.spec_commit:
         yield f"specs at {status.spec_commit[:12]}"
+    if previous and status.told != previous.told:
+        yield "notifications"

@@ -78,7 +78,7 @@ def target_status(
     last_success = _last_success(held, good, previous if unknown else None)
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
     if problems and attempt and attempt.state != "done":
-        problems = (_cause(attempt), *problems)
+        problems = (cause(attempt), *problems)
     return TargetStatus(
         service=target.id.service,
         type=target.id.type,
@@ -194,7 +194,7 @@ def outcome_state(outcome: Outcome) -> OutcomeState:
     return "partial" if committed else "failed"
 
 
-def _cause(attempt: Attempt) -> str:
+def cause(attempt: Attempt) -> str:
     """Why the last attempt did not do what it should have done."""
     where = "; ".join(f"{name}: {why}" for name, why in attempt.failures.items())
     if attempt.state == "partial":
@@ -218,12 +218,12 @@ def _problems(
     if tick and to_stamp(last.time) < to_stamp(tick) and not stands:
         found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
     for holding in holdings:
-        found.extend(_lacking(holding, last))
+        found.extend(lacking(holding, last))
     return dict.fromkeys(found)
 
 
-def _lacking(holding: Holding, last: Success) -> Iterable[str]:
-    """Whether a destination lacks a good copy of the newest artifact."""
+def lacking(holding: Holding, last: Success) -> Iterable[str]:
+    """Whether a destination lacks a good copy of the newest artifact, in sentences."""
     for broken in holding.broken:
         if broken.key == last.key:
             yield f"its newest backup is broken at {holding.destination}: {broken.why}"

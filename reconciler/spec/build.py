@@ -31,7 +31,7 @@ from reconciler.spec.documents import (
     PolicyDocument,
     RestoreDocument,
 )
-from reconciler.spec.locate import located_encryption, located_hooks, path_of
+from reconciler.spec.locate import located_encryption, located_hooks, located_notifiers, path_of
 from reconciler.spec.restores import restore
 from reconciler.spec.urls import absolute
 
@@ -91,6 +91,7 @@ def _policy(document: PolicyDocument, where: str, folder: Path) -> Policy:
         deletions=spec.deletions or Deletions(),
         orphans=spec.orphans if isinstance(spec.orphans, OrphanAge) else None,
         hooks=located_hooks(spec.hooks, folder),
+        notifications=located_notifiers(spec.notifications, folder),
         where=where,
     )
 

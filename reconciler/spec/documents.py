@@ -1,7 +1,6 @@
 """The documents that people commit, as typed models: the one source of the JSON Schemas. Used by schema and build.
 
-Every field has a title, a description and an example; they are what editors show. ``null`` is never a value in YAML: a field
-that is None here is one that was left out.
+Every field has a title, a description and an example, for editors to show. One that is None was left out: YAML has no ``null``.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from reconciler.model import (
 from reconciler.model.base import Name, SpecModel
 from reconciler.model.fleet import OrphanAge
 from reconciler.model.hooks import Hooks, Quiesced
+from reconciler.model.notifications import Notifications
 from reconciler.model.restores import RestoreTarget
 
 API_VERSION = "reconciler/v1"
@@ -316,6 +316,7 @@ class PolicySpec(SpecModel, frozen=True, kw_only=True):
         ),
     ] = "keep"
     hooks: Hooks = ()
+    notifications: Notifications = ()
     defaults: Annotated[
         Defaults | None,
         Meta(

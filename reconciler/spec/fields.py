@@ -18,6 +18,7 @@ from reconciler import schedule
 from reconciler.model import TIERS
 from reconciler.spec.around import around_findings
 from reconciler.spec.keys import key_findings, missing_key_files
+from reconciler.spec.notified import notifier_findings
 from reconciler.spec.problems import Path, Problem, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.suggest import closest, did_you_mean
@@ -42,7 +43,8 @@ def field_problems(document: Document) -> Iterator[Problem]:
             folder = File(document.file).absolute().parent
             keys = key_findings(block, path, folder)
             around = around_findings(document.data.get("kind"), block, path)
-            for where, message in (*_in_block(block, path), *_homes(block, path), *keys, *around):
+            told = notifier_findings(block, path)
+            for where, message in (*_in_block(block, path), *_homes(block, path), *keys, *around, *told):
                 if where not in document.refused:
                     yield document.problem(where, message)
             for where, message in missing_key_files(block, path, folder):

@@ -1,4 +1,4 @@
-"""Relative paths of hooks and keys start at the folder of the file that names them. Used by build."""
+"""Relative paths of hooks, keys and secrets start at the folder of the file that names them. Used by build."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.model import Encryption, Hook, ScriptFile, SecretRef
+from reconciler.model import Encryption, Hook, Notifier, ScriptFile, SecretRef
 
 
 def path_of(text: str, folder: Path) -> str:
@@ -49,6 +49,17 @@ def located_encryption(encryption: Encryption | None, folder: Path) -> Encryptio
             gpg, recipients=recipients, passphrase=_optional(gpg.passphrase, folder)
         )
     return Encryption(age=age, gpg=gpg)
+
+
+def located_notifiers(notifiers: tuple[Notifier, ...], folder: Path) -> tuple[Notifier, ...]:
+    """The notifiers with absolute paths of the files that hold their addresses."""
+    return tuple(_notifier(notifier, folder) for notifier in notifiers)
+
+
+def _notifier(notifier: Notifier, folder: Path) -> Notifier:
+    given = getattr(notifier, notifier.kind)
+    placed = msgspec.structs.replace(given, url=_reference(given.url, folder))
+    return msgspec.structs.replace(notifier, **{notifier.kind: placed})
 
 
 def _values(values: dict[str, str | SecretRef], folder: Path) -> dict[str, str | SecretRef]:

@@ -35,6 +35,14 @@ def fields(data: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
+POLICY = """\
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {name: fleet}
+spec: {notifications: [{name: nobody, apprise: {url: {fromEnv: IS_NOT_SET}}}]}
+"""
+
+
 @pytest.fixture
 def troubled(place: Place) -> Place:
     """A day on which everything that has a field happens."""
@@ -52,6 +60,7 @@ def troubled(place: Place) -> Place:
     place.write(f"copies/local/.intents/here/{died}", "")
     (place.root / "copies/offsite/daily").rename(place.root / "daily")
     place.write("copies/offsite/daily", "a file where a folder should be")
+    place.write("backup.d/policy.yaml", POLICY)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(place.root / "uploads/socket"))
     return place

@@ -255,7 +255,12 @@ BAD: list[Any] = [
             ("spec.deletions", {"maxPerRun": -1}),
             ("spec.deletions", {"approved": "xyz"}),
             ("spec.defaults", {"targets": []}),
-            ("spec.notifications", []),
+            ("spec.notifications", {}),
+            ("spec.notifications", [{"apprise": {"url": {"fromEnv": "A"}}}]),
+            ("spec.notifications", [{"name": "a", "apprise": {"url": "json://here"}}]),
+            ("spec.notifications", [{"name": "a", "ping": {"url": {"fromEnv": "A"}, "method": "GET"}}]),
+            ("spec.notifications", [{"name": "a", "apprise": {"url": {"fromEnv": "A"}}, "tell": ["all"]}]),
+            ("spec.notifications", [{"name": "a", "apprise": {"url": {"fromEnv": "A"}}, "title": ""}]),
         )
     ],
 ]
