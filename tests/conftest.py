@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from reconciler.adapters import secrets
 from tests.descent import children
 from tests.parts.browser import Browser
 from tests.parts.databases import DatabaseImage
@@ -107,6 +108,12 @@ def in_ci() -> bool:
 def _own_journal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test recovers what another one left, or what a reconciler of this machine holds."""
     monkeypatch.setenv("RECONCILER_STATE_DIR", str(tmp_path_factory.getbasetemp() / uuid.uuid4().hex))
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test calls a secret is a plain word in the next."""
+    monkeypatch.setattr(secrets, "_resolved", set[str]())
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ CANARY = 'k3y"with\\quotes|and`more<é>'
 
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(secrets, "_resolved", set[str]())
     monkeypatch.setenv("CANARY", CANARY)
     return secrets.resolve(FromEnv(from_env="CANARY"))
 
