@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ _ALIASES = {
 # Any leap year does: only whether and how densely an expression fires is read from it.
 _FIXED = datetime(2024, 1, 1)  # noqa: DTZ001
 _DENSITY_SAMPLE = 400  # more than a year of a daily schedule
+_SPAN = timedelta(days=9)  # of a denser one: a whole week, with the gap around its end
 
 
 class Schedule(NamedTuple):
@@ -173,3 +174,20 @@ def denser_than(schedule: Schedule, tier: Tier) -> bool:
         return any(one == other for one, other in pairwise(periods))
     except CroniterBadDateError:
         return False
+
+
+@lru_cache(maxsize=1024)
+def sample(schedule: Schedule) -> tuple[datetime, ...]:
+    """Enough wall-clock slots to tell how far apart they lie: at least a week, and 400 where there are as many."""
+    slots = croniter(schedule.expression, _FIXED).all_next(datetime)
+    try:
+        first = list(islice(slots, _DENSITY_SAMPLE))
+        return (*first, *takewhile(lambda slot: slot < _FIXED + _SPAN, slots))
+    except CroniterBadDateError:
+        return ()
+
+
+def gaps(schedule: Schedule) -> tuple[timedelta, timedelta] | None:
+    """The shortest and the longest time between two slots by the wall clock; None where that cannot be told."""
+    apart = [later - slot for slot, later in pairwise(sample(schedule))]
+    return (min(apart), max(apart)) if apart else None

@@ -80,7 +80,7 @@ def _remarks(now: Status) -> Iterator[tuple[str, str, str]]:
     yield from (note for note in notes if note[0] == "error" and note not in problems)
     yield from problems
     for severity in ("warning", "info"):
-        yield from (note for note in notes if note[0] == severity)
+        yield from (note for note in notes if note[0] == severity and ("error", *note[1:]) not in problems)
 
 
 def _row(target: TargetStatus, places: tuple[str, ...], now: Status) -> tuple[str, ...]:

@@ -202,7 +202,10 @@ class Discover(SpecModel, frozen=True, kw_only=True):
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
-    """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document."""
+    """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document.
+
+    ``max_age`` is how old the newest artifact may be, as a duration; empty where nobody asks.
+    """
 
     name: str
     schedule: str
@@ -210,6 +213,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     destinations: tuple[str, ...]
     timezone: str = "UTC"
     suspend: bool = False
+    max_age: str = ""
     retention: Retention = DEFAULT_RETENTION
     compression: Compression = Compression()
     hooks: tuple[Hook, ...] = ()

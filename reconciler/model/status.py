@@ -99,7 +99,10 @@ class Holding(StatusModel, frozen=True, kw_only=True):
 
 
 class TargetStatus(StatusModel, frozen=True, kw_only=True):
-    """One target. ``problems`` says in sentences what keeps it from being ``good``."""
+    """One target. ``problems`` says in sentences what keeps it from being ``good``.
+
+    ``max_age`` is as in the spec; ``stale``: the newest good copy is older than that, or there is none.
+    """
 
     service: str
     type: str
@@ -107,7 +110,9 @@ class TargetStatus(StatusModel, frozen=True, kw_only=True):
     backup: str
     schedule: str
     timezone: str
+    max_age: str | None = None
     state: TargetState
+    stale: bool = False
     problems: tuple[str, ...] = ()
     next_run: datetime | None = None
     last_success: Success | None = None

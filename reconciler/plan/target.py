@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import schedule
+from reconciler import freshness, schedule
 from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replicate, Retention, Target
 from reconciler.model.observed import to_stamp
 from reconciler.naming import artifact_key
@@ -46,6 +46,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     held = view.held(target.id)
     artifacts = good_artifacts(held)
     due = _due(view, backup, target, artifacts.values(), now, forced=forced)
+    stale = _stale(view, backup, target, artifacts.values(), now)
     problem = _problem(view, target) or (_emptied(view, target) if due and not forced else None)
     create: Create | None = None
     later: tuple[str, ...] = ()
@@ -57,6 +58,8 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
         artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
     judged = _judge(view, backup, artifacts.values(), held, now)
     notes = [*_broken(held, artifacts, target), *([problem] if problem else [])]
+    if stale:
+        notes.append(Note("warning" if create else "error", "stale", str(target.id), stale))
     hold = "it cannot be backed up" if problem else _clock(held, now)
     if hold and not problem:
         notes.append(Note("warning", "clock", str(target.id), f"nothing is pruned in this run: {hold}"))
@@ -132,6 +135,17 @@ def _due(
         none = "no backup dated before now" if artifacts else "no backup yet"
         return f"{none}; due since {tick:%Y-%m-%d %H:%M}Z"
     return f"due since {tick:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
+
+
+def _stale(view: View, backup: Backup, target: Target, artifacts: Iterable[Artifact], now: datetime) -> str:
+    """Why the target misses its maxAge; nothing is concluded while none of its destinations is known."""
+    if not backup.max_age or not any(map(view.known, backup.destinations)):
+        return ""
+    latest, probe = horizon(now), view.probe(target.id)
+    newest = max((artifact.time for artifact in artifacts if artifact.stamp <= latest), default=None)
+    if newest and probe.fingerprint and probe.fingerprint == probe.stored_fingerprint:
+        return ""  # the newest artifact holds this very content
+    return freshness.missed(backup, newest, now)
 
 
 def _create(

@@ -194,7 +194,7 @@ def _foreign(status: Status) -> Iterable[str]:
 
 def _notes(status: Status) -> Iterable[str]:
     """Notes that no other section tells."""
-    elsewhere = ("destination", "rule321", "orphan", "foreign", "suspended", "deletions")
+    elsewhere = ("destination", "rule321", "orphan", "foreign", "suspended", "deletions", "stale")
     for note in status.notes:
         if note.severity != "error" and note.topic not in elsewhere:
             yield f"* **{escape(note.subject)}**: {escape(note.message)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import schedule
+from reconciler import freshness, schedule
 from reconciler.model import (
     TIERS,
     Artifact,
@@ -76,7 +76,10 @@ def target_status(
     )
     unknown = any(not holding.known for holding in holdings)
     last_success = _last_success(held, good, previous if unknown else None)
+    stale = "" if backup.suspend else _stale(facts, backup, target, last_success)
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
+    if stale:
+        problems = tuple(dict.fromkeys((*problems, stale)))
     if problems and attempt and attempt.state != "done":
         problems = (cause(attempt), *problems)
     return TargetStatus(
@@ -86,7 +89,9 @@ def target_status(
         backup=backup.name,
         schedule=backup.schedule,
         timezone=backup.timezone,
+        max_age=backup.max_age or None,
         state=_state(backup, problems, unknown=unknown),
+        stale=bool(stale),
         problems=problems,
         next_run=next_run,
         last_success=last_success,
@@ -202,6 +207,19 @@ def cause(attempt: Attempt) -> str:
     return f"its last backup {'was skipped' if attempt.state == 'skipped' else 'failed'}: {attempt.error or where}"
 
 
+def _stale(facts: Facts, backup: Backup, target: Target, last: Success | None) -> str:
+    """Why it misses its maxAge; one whose content has not changed since its newest backup does not."""
+    if last and _stands(facts, target.id):
+        return ""
+    return freshness.missed(backup, last.time if last else None, facts.planned)
+
+
+def _stands(facts: Facts, target: TargetId) -> bool:
+    """Whether the newest backup holds what the target holds now, and stands for the slots since."""
+    probe = facts.seen.probes.get(target, Probe())
+    return bool(probe.fingerprint) and probe.fingerprint == probe.stored_fingerprint
+
+
 def _problems(
     facts: Facts, backup: Backup, target: Target, holdings: Iterable[Holding], last: Success | None
 ) -> dict[str, None]:
@@ -214,8 +232,7 @@ def _problems(
     if last is None:
         return dict.fromkeys([*found, "there is no good copy of it anywhere"])
     tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), facts.planned)
-    stands = probe.fingerprint and probe.fingerprint == probe.stored_fingerprint
-    if tick and to_stamp(last.time) < to_stamp(tick) and not stands:
+    if tick and to_stamp(last.time) < to_stamp(tick) and not _stands(facts, target.id):
         found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
     for holding in holdings:
         found.extend(lacking(holding, last))

@@ -133,6 +133,7 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         schedule=spec.schedule or defaults.schedule or "",
         timezone=spec.timezone or defaults.timezone or "UTC",
         suspend=spec.suspend,
+        max_age=spec.max_age or defaults.max_age or "",
         targets=tuple(located(found, folder) for found in spec.targets),
         destinations=spec.destinations or defaults.destinations or (),
         retention=spec.retention or defaults.retention or DEFAULT_RETENTION,

@@ -30,6 +30,7 @@ from reconciler.model.fleet import OrphanAge
 from reconciler.model.hooks import Hooks, Quiesced
 from reconciler.model.notifications import Notifications
 from reconciler.model.restores import RestoreTarget
+from reconciler.model.timing import MaxAge, Schedule, TimeZone
 
 API_VERSION = "reconciler/v1"
 
@@ -52,27 +53,6 @@ else:
 Version = Annotated[
     Literal["reconciler/v1"],
     Meta(title="API version", description="Version of the document format.", examples=["reconciler/v1"]),
-]
-Schedule = Annotated[
-    str,
-    Meta(
-        title="Schedule",
-        description="When to back up: five cron fields (minute hour day month weekday), or @hourly, @daily, @weekly, "
-        "@monthly, @yearly. In the time zone of the backup.",
-        min_length=1,
-        max_length=200,
-        examples=["0 3 * * *", "@daily"],
-    ),
-]
-TimeZone = Annotated[
-    str,
-    Meta(
-        title="Time zone",
-        description="IANA name of the time zone of the schedule and of days, weeks and months. Default: UTC.",
-        min_length=1,
-        max_length=64,
-        examples=["Europe/Berlin"],
-    ),
 ]
 DestinationNames = Annotated[
     tuple[Name, ...],
@@ -231,6 +211,7 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
             examples=[True],
         ),
     ] = False
+    max_age: MaxAge = None
     destinations: DestinationNames | None = None
     retention: Kept = None
     compression: Compressed = None
@@ -281,6 +262,7 @@ class Defaults(SpecModel, frozen=True, kw_only=True):
 
     schedule: Schedule | None = None
     timezone: TimeZone | None = None
+    max_age: MaxAge = None
     destinations: DestinationNames | None = None
     retention: Kept = None
     compression: Compressed = None

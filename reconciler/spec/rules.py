@@ -21,6 +21,7 @@ from reconciler.spec.problems import Path as Field
 from reconciler.spec.problems import Problem, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.suggest import did_you_mean, misspelt
+from reconciler.spec.timing import timing_findings
 from reconciler.spec.urls import absolute, complaint
 
 _BACKUP_KEYS = BackupSpec.__struct_encode_fields__
@@ -55,6 +56,7 @@ def rule_problems(entries: list[Entry], fleet: Fleet, *, whole: bool) -> Iterato
     for rule in (_unique_names, _one_policy, _unique_urls, _unique_identities):
         yield from rule(entries)
     yield from _density(entries, fleet)
+    yield from _timing(entries, fleet)
     yield from _inside(entries, fleet)
     if whole:
         for rule in (_known_destinations, _needs, _unused):
@@ -155,6 +157,15 @@ def _density(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
                 f"{lowest}: {count} would cover less than it says; {finer}fire less often"
             )
             yield _at(places[backup.where], ("spec", "schedule"), message)
+
+
+def _timing(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:
+    places = {entry.where: entry for entry in entries}
+    for backup in fleet.backups:
+        entry, parsed = places[backup.where], _parsed(backup.schedule, backup.timezone)
+        for path, message in timing_findings(backup, parsed) if parsed else ():
+            inherited = "" if path[-1] in entry.spec else " (a default of the Policy)"
+            yield _at(entry, path, message + inherited)
 
 
 def _inside(entries: list[Entry], fleet: Fleet) -> Iterator[Problem]:

@@ -85,3 +85,23 @@ def test_json_is_what_apply_commits(place: Place) -> None:
     ran = place.process("status", "--output", "json")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == place.git("show", "backup-status:status.json")
+
+
+def test_an_objective_that_is_missed_is_told_once_and_ends_with_1(applied: Place) -> None:
+    text = (applied.root / "backup.d/shop.yaml").read_text()
+    applied.write("backup.d/shop.yaml", text.replace("  targets:", "  maxAge: 26h\n  targets:"))
+    assert applied.run("status").code == 0
+    applied.now = "2026-01-21T05:11:00Z"
+    ran = applied.run("status")
+    assert ran.code == 1
+    told = "wiki/files: its newest backup, of 2026-01-20 03:10Z, is older than maxAge allows (26h)"
+    assert ran.out.count(told) == 1
+    assert applied.run("plan").code == 2, "the plan mends it"
+    (applied.root / "wiki").rename(applied.root / "no-wiki")
+    plan = applied.run("plan")
+    assert plan.code == 1
+    assert f"error: {told}" in plan.out + plan.err
+    assert applied.run("apply").code == 1
+    (applied.root / "no-wiki").rename(applied.root / "wiki")
+    assert applied.run("apply").code == 0
+    assert applied.run("status").code == 0

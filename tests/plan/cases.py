@@ -188,6 +188,7 @@ def _backup(name: str, fields: dict[str, Any], everywhere: tuple[str, ...]) -> B
         schedule=fields.get("schedule", "0 3 * * *"),
         timezone=fields.get("timezone", "UTC"),
         suspend=fields.get("suspended", False),
+        max_age=fields.get("maxAge", ""),
         targets=tuple(_target(text) for text in fields.get("targets", ["app/data"])),
         destinations=tuple(fields.get("destinations", everywhere)),
         retention=_retention(fields.get("retention", "daily 7, weekly 4, monthly 3")),

@@ -242,6 +242,49 @@ def test_what_a_destination_wants_is_its_own_retention() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("max_age", "stale"),
+    [("24h", False), ("23h59m", True), ("2d", False)],
+)
+def test_an_objective_is_missed_when_the_newest_backup_is_older(max_age: str, stale: bool) -> None:
+    fleet = replace(FLEET, backups=(replace(ONE, max_age=max_age),))
+    old = Listing(copies=COPIES[:-1])
+    found = make(fleet, replace(SEEN, listings={"local": old, "offsite": old}))
+    says_so = f"its newest backup, of 2026-01-19 03:00Z, is older than maxAge allows ({max_age})"
+    assert (says_so in target(found).problems) == stale
+    assert (target(found).max_age, target(found).stale) == (max_age, stale)
+
+
+def test_what_never_ran_misses_its_objective_at_once_and_a_suspended_backup_has_none() -> None:
+    empty = Observation(listings={"local": Listing(), "offsite": Listing()}, node="n1")
+    fleet = replace(FLEET, backups=(replace(ONE, max_age="26h"),))
+    found = make(fleet, empty)
+    assert says(found, "Healthy") == ("False", "TargetsFailing")
+    assert target(found).problems == (
+        "there is no good copy of it anywhere",
+        "it has no backup, and maxAge asks for one that is no older than 26h",
+    )
+    asleep = make(replace(fleet, backups=(replace(fleet.backups[0], suspend=True),)), empty)
+    assert (target(asleep).stale, target(asleep).problems) == (False, ())
+
+
+def test_an_objective_is_judged_by_what_is_remembered_of_a_destination_that_is_unknown() -> None:
+    fleet = replace(FLEET, backups=(replace(ONE, max_age="26h", destinations=("local",)),))
+    before = make(fleet)
+    away = replace(SEEN, listings={"local": Listing(unknown="not mounted")})
+    assert not target(make(fleet, away, previous=before)).stale
+    later = NOW + timedelta(hours=26)
+    assert target(make(fleet, away, Plan(now=later), now=later, previous=before)).stale
+
+
+def test_an_unchanged_image_is_fresh() -> None:
+    fleet = replace(FLEET, backups=(replace(ONE, max_age="26h"),))
+    probes = {GRAFANA: Probe(fingerprint="sha256:1", stored_fingerprint="sha256:1")}
+    later = NOW + timedelta(days=9)
+    found = make(fleet, replace(SEEN, probes=probes), Plan(now=later), now=later)
+    assert (target(found).state, target(found).stale) == ("good", False)
+
+
 def test_copies_dated_after_now_are_not_believed() -> None:
     future = copy(key(GRAFANA, "2036-01-20"), MIB)
     old = Listing(copies=(*COPIES[:-1], future))
