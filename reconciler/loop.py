@@ -183,8 +183,9 @@ def session(specs: Path) -> Iterator[Session]:
     book = ledger.open_ledger(specs, repository)
     previous, unreadable = _last_status(book)
     with wiring.world(specs) as world:
-        here = observe.resolve(fleet.on(world.node), world)
-        yield Session(specs, here, warnings, world, book, world.clock.now(), previous, unreadable)
+        now = world.clock.now()
+        here = observe.resolve(fleet.on(world.node).at(now), world)
+        yield Session(specs, here, warnings, world, book, now, previous, unreadable)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ SECTIONS = {
     "SftpOptions": "Options of sftp://",
     "WebdavOptions": "Options of webdav://",
     "BackupSpec": "Backup",
+    "Suspension": "Suspend",
     "Discover": "Discover",
     "Quiesce": "Quiesce",
     "Hook": "Hook",

@@ -6,6 +6,7 @@ Built by ``spec`` alone; the annotations are the one source of the JSON Schemas 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -204,6 +205,7 @@ class Discover(SpecModel, frozen=True, kw_only=True):
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document.
 
+    ``suspend``: nothing new is made, until ``suspend_until`` (UTC) where there is one; ``Fleet.at`` ends it then.
     ``max_age`` is how old the newest artifact may be, as a duration; empty where nobody asks.
     """
 
@@ -213,6 +215,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     destinations: tuple[str, ...]
     timezone: str = "UTC"
     suspend: bool = False
+    suspend_until: datetime | None = None
+    suspend_reason: str = ""
     max_age: str = ""
     retention: Retention = DEFAULT_RETENTION
     compression: Compression = Compression()
@@ -317,6 +321,16 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         ours = tuple(backup for backup in self.backups if backup.node in ("", node))
         others = tuple(backup for backup in self.backups if backup.node not in ("", node))
         return msgspec.structs.replace(self, backups=ours, elsewhere=others)
+
+    def at(self, now: datetime) -> Fleet:
+        """The same at ``now``: a suspension whose end has come is none."""
+        backups = tuple(
+            msgspec.structs.replace(backup, suspend=False, suspend_until=None, suspend_reason="")
+            if backup.suspend_until and backup.suspend_until <= now
+            else backup
+            for backup in self.backups
+        )
+        return msgspec.structs.replace(self, backups=backups)
 
     def orphans(self, targets: Iterable[TargetId]) -> list[TargetId]:
         """Those of ``targets`` that no Backup names, by name. None of them is sure while discovery cannot look.

@@ -6,7 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from reconciler.model.base import SpecModel
 from reconciler.model.hooks import Duration
+
+DATE_OR_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?$"
 
 Schedule = Annotated[
     str,
@@ -36,5 +39,37 @@ MaxAge = Annotated[
         description="How old the newest artifact of a target may be; a target that misses it, or has none, is unhealthy. "
         "Longer than the time between two slots. Default: only the schedule counts.",
         examples=["26h"],
+    ),
+]
+
+
+class Suspension(SpecModel, frozen=True, kw_only=True):
+    """Until when a Backup makes nothing new, and why. One of the two may be left out."""
+
+    until: Annotated[
+        Annotated[str, Meta(pattern=DATE_OR_TIME, max_length=40)] | None,
+        Meta(
+            title="Until",
+            description="When it goes on by itself: the beginning of a day in the Backup's time zone, or a time (ISO 8601, Z "
+            "or an offset). Default: when somebody removes this.",
+            examples=["2026-12-24", "2026-12-24T06:00:00Z"],
+        ),
+    ] = None
+    reason: Annotated[
+        Annotated[str, Meta(pattern=r"\S", max_length=200)] | None,
+        Meta(
+            title="Reason",
+            description="Why, for the plan and the status.",
+            examples=["the disk is being moved"],
+        ),
+    ] = None
+
+
+Suspended = Annotated[
+    bool | Suspension,
+    Meta(
+        title="Suspend",
+        description="Makes no new artifacts; the ones that are there are kept. true, or until when and why. Default: false.",
+        examples=[True, {"until": "2026-12-24", "reason": "the disk is being moved"}],
     ),
 ]

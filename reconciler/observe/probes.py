@@ -9,7 +9,7 @@ from typing import cast
 
 import msgspec
 
-from reconciler import schedule
+from reconciler import slots
 from reconciler.errors import ReconcilerError
 from reconciler.manifests import decode
 from reconciler.model import Backup, Copy, Fleet, Listing, Manifest, Probe, Target, TargetId
@@ -72,7 +72,7 @@ class _Stored:
     def manifest(self, backup: Backup, target: TargetId) -> Manifest | None:
         """That of the newest artifact; None when there is none, or the target is not due, or it cannot be read."""
         held = self._newest.get(target)
-        tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), self._now)
+        tick = slots.newest(backup, self._now)
         if held is None or tick is None or held[1].artifact.stamp >= to_stamp(tick):
             return None
         name, copy = held

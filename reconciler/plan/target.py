@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import freshness, schedule
+from reconciler import freshness, slots
 from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replicate, Retention, Target
 from reconciler.model.observed import to_stamp
 from reconciler.naming import artifact_key
@@ -23,6 +23,7 @@ from reconciler.retention import (
     tiers_of,
     verdicts,
 )
+from reconciler.wording import time_text
 
 LONG_GAP = timedelta(days=366)
 """A newest artifact older than this means a clock far ahead, or a machine long off: nothing is pruned in that run."""
@@ -40,9 +41,7 @@ class Wish(NamedTuple):
 def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, forced: bool) -> Wish:
     """The wish of one target. Nothing but a note for a suspended backup."""
     if backup.suspend:
-        return Wish(
-            notes=(Note("info", "suspended", str(target.id), f"suspended by {backup.where or backup.name}"),)
-        )
+        return Wish(notes=(Note("info", "suspended", str(target.id), _suspension(backup)),))
     held = view.held(target.id)
     artifacts = good_artifacts(held)
     due = _due(view, backup, target, artifacts.values(), now, forced=forced)
@@ -74,6 +73,12 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
         tuple(prune for prune in prunes if prune.key not in awaited),
         tuple(notes),
     )
+
+
+def _suspension(backup: Backup) -> str:
+    until = f" until {time_text(backup.suspend_until)}" if backup.suspend_until else ""
+    why = f": {backup.suspend_reason}" if backup.suspend_reason else ""
+    return f"suspended by {backup.where or backup.name}{until}{why}"
 
 
 def _awaited(
@@ -123,7 +128,7 @@ def _due(
     """Why an artifact is due; empty when none is. Due: the newest artifact is older than the newest tick."""
     if forced:
         return "asked for with --now"
-    tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), now)
+    tick = slots.newest(backup, now)
     latest = horizon(now)
     newest = max((artifact.stamp for artifact in artifacts if artifact.stamp <= latest), default="")
     if tick is None or newest >= to_stamp(tick):

@@ -8,12 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from reconciler import schedule
 from reconciler.copies321 import rule321
 from reconciler.model import (
     Action,
     Adopt,
-    Backup,
     Copy,
     Create,
     Destination,
@@ -154,18 +152,11 @@ def _by_target(seen: Observation) -> dict[TargetId, dict[str, dict[str, Copy]]]:
 def _targets(facts: Facts, previous: Status | None) -> tuple[TargetStatus, ...]:
     before = {item.name: item for item in previous.targets} if previous else {}
     found = [
-        target_status(facts, backup, target, before.get(str(target.id)), next_run)
+        target_status(facts, backup, target, before.get(str(target.id)))
         for backup in facts.fleet.backups
-        for next_run in [_next_run(backup, facts.now)]
         for target in backup.targets
     ]
     return tuple(sorted(found, key=lambda item: (item.service, item.type)))
-
-
-def _next_run(backup: Backup, now: datetime) -> datetime | None:
-    if backup.suspend:
-        return None
-    return schedule.next_tick(schedule.parse(backup.schedule, backup.timezone), now)
 
 
 def _destination(item: Destination, listing: Listing | None, markers: Mapping[str, str]) -> DestinationStatus:

@@ -109,7 +109,7 @@ def _targets(status: Status) -> Iterable[str]:
             target.state if target.state == "good" else f"**{target.state}**",
             moment(target.last_success.time if target.last_success else None),
             _size(target.last_success) if target.last_success else "",
-            "suspended" if target.state == "suspended" else moment(target.next_run),
+            "suspended" if target.state == "suspended" and not target.next_run else moment(target.next_run),
             *(_held(target, name) for name in names),
         )
         for target in status.targets

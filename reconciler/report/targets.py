@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import freshness, schedule
+from reconciler import freshness, slots
 from reconciler.model import (
     TIERS,
     Artifact,
@@ -57,9 +57,9 @@ class Facts(NamedTuple):
 
 
 def target_status(
-    facts: Facts, backup: Backup, target: Target, previous: TargetStatus | None, next_run: datetime | None
+    facts: Facts, backup: Backup, target: Target, previous: TargetStatus | None
 ) -> TargetStatus:
-    """The status of one target; ``previous`` is its last one, ``next_run`` the next tick of its backup."""
+    """The status of one target; ``previous`` is its last one."""
     held = facts.copies.get(target.id, {})
     good = _good(held, facts.planned)
     attempt = _last_attempt(facts, target.id) or (previous.last_attempt if previous else None)
@@ -93,7 +93,7 @@ def target_status(
         state=_state(backup, problems, unknown=unknown),
         stale=bool(stale),
         problems=problems,
-        next_run=next_run,
+        next_run=slots.next_run(backup, last_success.time if last_success else None, facts.now),
         last_success=last_success,
         last_attempt=attempt,
         holdings=holdings,
@@ -231,7 +231,7 @@ def _problems(
     found = [clean(text) for text in (probe.problem, *told) if text]
     if last is None:
         return dict.fromkeys([*found, "there is no good copy of it anywhere"])
-    tick = schedule.newest_tick(schedule.parse(backup.schedule, backup.timezone), facts.planned)
+    tick = slots.newest(backup, facts.planned)
     if tick and to_stamp(last.time) < to_stamp(tick) and not _stands(facts, target.id):
         found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
     for holding in holdings:

@@ -22,6 +22,7 @@ from reconciler.model import (
 )
 from reconciler.model.fleet import DEFAULT_RETENTION, OrphanAge
 from reconciler.model.hooks import quiesce_of
+from reconciler.model.timing import Suspension
 from reconciler.spec.documents import (
     AnyTarget,
     BackupDocument,
@@ -33,6 +34,7 @@ from reconciler.spec.documents import (
 )
 from reconciler.spec.locate import located_encryption, located_hooks, located_notifiers, path_of
 from reconciler.spec.restores import restore
+from reconciler.spec.timing import until_moment
 from reconciler.spec.urls import absolute
 
 AnyDocument = DestinationDocument | BackupDocument | PolicyDocument | RestoreDocument
@@ -128,11 +130,12 @@ def _option(key: str, value: Any, folder: Path) -> OptionValue:
 
 def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaults) -> Backup:
     spec = document.spec
+    zone = spec.timezone or defaults.timezone or "UTC"
     return Backup(
         name=document.metadata.name,
         schedule=spec.schedule or defaults.schedule or "",
-        timezone=spec.timezone or defaults.timezone or "UTC",
-        suspend=spec.suspend,
+        timezone=zone,
+        **_suspension(spec.suspend, zone),
         max_age=spec.max_age or defaults.max_age or "",
         targets=tuple(located(found, folder) for found in spec.targets),
         destinations=spec.destinations or defaults.destinations or (),
@@ -147,6 +150,14 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         node=spec.node or "",
         where=where,
     )
+
+
+def _suspension(written: bool | Suspension, zone: str) -> dict[str, Any]:
+    """The fields of a Backup that tell of it."""
+    if not isinstance(written, Suspension):
+        return {"suspend": written}
+    until = until_moment(written.until, zone) if written.until else None
+    return {"suspend": True, "suspend_until": until, "suspend_reason": written.reason or ""}
 
 
 def _compression(written: Any) -> Compression:

@@ -30,7 +30,7 @@ from reconciler.model.fleet import OrphanAge
 from reconciler.model.hooks import Hooks, Quiesced
 from reconciler.model.notifications import Notifications
 from reconciler.model.restores import RestoreTarget
-from reconciler.model.timing import MaxAge, Schedule, TimeZone
+from reconciler.model.timing import MaxAge, Schedule, Suspended, TimeZone
 
 API_VERSION = "reconciler/v1"
 
@@ -203,14 +203,7 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
     ] = None
     schedule: Schedule | None = None
     timezone: TimeZone | None = None
-    suspend: Annotated[
-        bool,
-        Meta(
-            title="Suspend",
-            description="Makes no new artifacts while true; the ones that are there are kept. Default: false.",
-            examples=[True],
-        ),
-    ] = False
+    suspend: Suspended = False
     max_age: MaxAge = None
     destinations: DestinationNames | None = None
     retention: Kept = None

@@ -1,13 +1,17 @@
-"""What cannot be meant of a schedule and what depends on it. Used by ``rules``."""
+"""What cannot be meant of a schedule and what stands beside it. Used by ``rules``, ``fields`` and ``build``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from reconciler import durations, schedule
 from reconciler.model import Backup
-from reconciler.spec.problems import Path
+from reconciler.model.timing import DATE_OR_TIME
+from reconciler.spec.problems import Path, quote
+from reconciler.spec.restores import moment
 
 Finding = tuple[Path, str]
 
@@ -15,6 +19,32 @@ Finding = tuple[Path, str]
 def timing_findings(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
     """Where in the document of ``backup``, and what about it. ``parsed`` is its schedule."""
     yield from _max_age(backup, parsed)
+
+
+def until_moment(text: str, zone: str) -> datetime:
+    """The time that ``until`` names, in UTC; a date is its beginning in ``zone``. Raises ValueError where it names none."""
+    if len(text) == len("2026-12-24"):
+        return schedule.instant(datetime.combine(date.fromisoformat(text), time()), zone)
+    return moment(text).astimezone(UTC)
+
+
+def suspension_findings(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """What is wrong with the ``suspend`` of a Backup, as plain data."""
+    written = block.get("suspend")
+    if written == {}:
+        yield (*path, "suspend"), "says neither until when nor why: give it until or reason, or write true"
+    until = written.get("until") if isinstance(written, dict) else None
+    if not isinstance(until, str) or not re.match(DATE_OR_TIME, until):
+        return
+    try:
+        until_moment(until, "UTC")
+    except (ValueError, OverflowError) as error:
+        no_zone = str(error) if "zone" in str(error) else ""
+        yield (
+            (*path, "suspend", "until"),
+            no_zone
+            or f"{quote(until)} is no date such as 2026-12-24 and no time such as 2026-12-24T06:00:00Z",
+        )
 
 
 def _max_age(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:

@@ -107,7 +107,7 @@ def read(path: Path) -> Case:
     images = {target.id for backup in fleet.backups for target in backup.targets if target.in_images}
     return Case(
         title=raw["title"],
-        fleet=fleet,
+        fleet=fleet.at(_time(raw["now"])),
         seen=Observation(
             listings={name: _listing(name, lines, images) for name, lines in raw.get("observed", {}).items()},
             probes={_id(name): _probe(text) for name, text in raw.get("targets", {}).items()},
@@ -187,13 +187,22 @@ def _backup(name: str, fields: dict[str, Any], everywhere: tuple[str, ...]) -> B
         name=name,
         schedule=fields.get("schedule", "0 3 * * *"),
         timezone=fields.get("timezone", "UTC"),
-        suspend=fields.get("suspended", False),
+        suspend=bool(fields.get("suspended", False)),
+        **_suspension(fields.get("suspended", False)),
         max_age=fields.get("maxAge", ""),
         targets=tuple(_target(text) for text in fields.get("targets", ["app/data"])),
         destinations=tuple(fields.get("destinations", everywhere)),
         retention=_retention(fields.get("retention", "daily 7, weekly 4, monthly 3")),
         quiesce=Quiesce(mode=fields["quiesce"]) if "quiesce" in fields else None,
     )
+
+
+def _suspension(said: bool | str) -> dict[str, Any]:
+    """``true``, or ``until 2026-02-01T00:00Z (why)``."""
+    if isinstance(said, bool):
+        return {}
+    until, _, reason = said.removeprefix("until ").partition(" ")
+    return {"suspend_until": _time(until), "suspend_reason": reason.strip("()")}
 
 
 def _target(text: str) -> Target:

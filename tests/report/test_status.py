@@ -312,6 +312,9 @@ def test_a_suspended_backup_asks_for_nothing() -> None:
     fleet = replace(FLEET, backups=(replace(ONE, suspend=True),))
     found = make(fleet, Observation(listings={"local": Listing(), "offsite": Listing()}, node="n1"))
     assert (target(found).state, target(found).next_run) == ("suspended", None)
+    ends = NOW + timedelta(days=3)
+    found = make(replace(fleet, backups=(replace(fleet.backups[0], suspend_until=ends),)))
+    assert (target(found).state, target(found).next_run) == ("suspended", ends)
     assert says(found, "Healthy")[0] == "True"
 
 
