@@ -1,32 +1,84 @@
-"""When the turn of a Backup's targets comes: its schedule, and what holds it back. Pure; used by observe, plan and report."""
+"""When the turn of a target comes: the slots of its Backup, moved by its jitter. Pure; used by observe, plan and report.
+
+A slot keeps the identity of its tick: an artifact that is not older than the tick stands for it, whenever its turn would have
+come. So a jitter that is added or changed never makes a second artifact for one slot.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import hashlib
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from reconciler import schedule
-from reconciler.model import Backup
+from reconciler.durations import seconds
+from reconciler.model import Backup, TargetId
 
 
-def newest(backup: Backup, now: datetime) -> datetime | None:
-    """The newest tick at or before ``now``, in UTC. None when the schedule has not fired yet."""
-    return schedule.newest_tick(_parsed(backup), now)
+class Slot(NamedTuple):
+    """A tick of the schedule, and when the turn of one target comes for it. Both in UTC."""
+
+    tick: datetime
+    begins: datetime
 
 
-def next_run(backup: Backup, last: datetime | None, now: datetime) -> datetime | None:
-    """When a run is next to make something, after ``now``. ``last`` is the time of the newest good artifact.
+class Turn(NamedTuple):
+    """Whose turn it is: a target of ``backup``, on the machine ``node``."""
 
-    None for a Backup that is suspended for ever. At the end of a suspension what was missed is made up at once.
-    """
-    if not backup.suspend:
-        return schedule.next_tick(_parsed(backup), now)
-    if backup.suspend_until is None:
-        return None
-    tick = newest(backup, backup.suspend_until)
-    if tick and (last is None or last < tick):
-        return backup.suspend_until
-    return schedule.next_tick(_parsed(backup), backup.suspend_until)
+    backup: Backup
+    target: TargetId
+    node: str
+
+    def newest(self, now: datetime) -> Slot | None:
+        """The newest slot that has begun at ``now``; None when there is none yet."""
+        tick = schedule.newest_tick(self._schedule, now)
+        if tick is None:
+            return None
+        slot = self._slot(tick)
+        if slot.begins <= now:
+            return slot
+        before = schedule.newest_tick(self._schedule, tick - timedelta(seconds=1))
+        return self._slot(before) if before else None
+
+    def next_run(self, last: datetime | None, now: datetime) -> datetime | None:
+        """When the next backup is to begin, after ``now``. ``last`` is the time of the newest good artifact.
+
+        None for a Backup that is suspended for ever. At the end of a suspension what was missed is made up at once.
+        """
+        if not self.backup.suspend:
+            return self._next(now)
+        ends = self.backup.suspend_until
+        if ends is None:
+            return None
+        missed = self.newest(ends)
+        return ends if missed and (last is None or last < missed.tick) else self._next(ends)
+
+    def _next(self, now: datetime) -> datetime | None:
+        """When the first slot begins after ``now``."""
+        newest = schedule.newest_tick(self._schedule, now)
+        if newest and (begins := self._slot(newest).begins) > now:
+            return begins
+        tick = schedule.next_tick(self._schedule, now)
+        return self._slot(tick).begins if tick else None
+
+    def _slot(self, tick: datetime) -> Slot:
+        """Moved by less than the jitter, and by less than the time to the next tick."""
+        if not self.backup.jitter:
+            return Slot(tick, tick)
+        width = timedelta(seconds=seconds(self.backup.jitter))
+        following = schedule.next_tick(self._schedule, tick)
+        if following:
+            width = min(width, following - tick)
+        return Slot(
+            tick, tick + timedelta(seconds=int(share(self.target, self.node) * width.total_seconds()))
+        )
+
+    @property
+    def _schedule(self) -> schedule.Schedule:
+        return schedule.parse(self.backup.schedule, self.backup.timezone)
 
 
-def _parsed(backup: Backup) -> schedule.Schedule:
-    return schedule.parse(backup.schedule, backup.timezone)
+def share(target: TargetId, node: str) -> float:
+    """From 0 to below 1: the same for one target on one machine for ever, evenly spread over many."""
+    digest = hashlib.sha256(f"{node}\0{target}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

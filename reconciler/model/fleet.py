@@ -206,7 +206,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Targets that share a schedule, destinations and retention. ``where`` is ``file:line`` of the document.
 
     ``suspend``: nothing new is made, until ``suspend_until`` (UTC) where there is one; ``Fleet.at`` ends it then.
-    ``max_age`` is how old the newest artifact may be, as a duration; empty where nobody asks.
+    ``max_age`` is how old the newest artifact may be, ``jitter`` by how much the slots of a target may move: durations, or
+    empty.
     """
 
     name: str
@@ -217,6 +218,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     suspend: bool = False
     suspend_until: datetime | None = None
     suspend_reason: str = ""
+    jitter: str = ""
     max_age: str = ""
     retention: Retention = DEFAULT_RETENTION
     compression: Compression = Compression()

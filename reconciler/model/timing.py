@@ -32,6 +32,15 @@ TimeZone = Annotated[
         examples=["Europe/Berlin"],
     ),
 ]
+Jitter = Annotated[
+    Duration | None,
+    Meta(
+        title="Jitter",
+        description="Spreads the targets: each begins later than its slot, by less than this and always by the same. Not longer "
+        "than the time between two slots. Default: none.",
+        examples=["30m"],
+    ),
+]
 MaxAge = Annotated[
     Duration | None,
     Meta(

@@ -9,7 +9,6 @@ from typing import cast
 
 import msgspec
 
-from reconciler import slots
 from reconciler.errors import ReconcilerError
 from reconciler.manifests import decode
 from reconciler.model import Backup, Copy, Fleet, Listing, Manifest, Probe, Target, TargetId
@@ -17,6 +16,7 @@ from reconciler.model.observed import to_stamp
 from reconciler.naming import manifest_key
 from reconciler.ports import TargetKind, World
 from reconciler.retention import horizon
+from reconciler.slots import Turn
 
 
 def probe_targets(
@@ -72,8 +72,8 @@ class _Stored:
     def manifest(self, backup: Backup, target: TargetId) -> Manifest | None:
         """That of the newest artifact; None when there is none, or the target is not due, or it cannot be read."""
         held = self._newest.get(target)
-        tick = slots.newest(backup, self._now)
-        if held is None or tick is None or held[1].artifact.stamp >= to_stamp(tick):
+        slot = Turn(backup, target, self._world.node).newest(self._now)
+        if held is None or slot is None or held[1].artifact.stamp >= to_stamp(slot.tick):
             return None
         name, copy = held
         key = copy.artifact.key

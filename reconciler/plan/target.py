@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import freshness, slots
+from reconciler import freshness
 from reconciler.model import Artifact, Backup, Copy, Create, Note, Prune, Replicate, Retention, Target
 from reconciler.model.observed import to_stamp
 from reconciler.naming import artifact_key
@@ -23,6 +23,7 @@ from reconciler.retention import (
     tiers_of,
     verdicts,
 )
+from reconciler.slots import Turn
 from reconciler.wording import time_text
 
 LONG_GAP = timedelta(days=366)
@@ -125,21 +126,23 @@ def _due(
     *,
     forced: bool,
 ) -> str:
-    """Why an artifact is due; empty when none is. Due: the newest artifact is older than the newest tick."""
+    """Why an artifact is due; empty when none is. Due: the newest artifact is older than the newest slot that has begun."""
     if forced:
         return "asked for with --now"
-    tick = slots.newest(backup, now)
+    slot = Turn(backup, target.id, view.seen.node).newest(now)
     latest = horizon(now)
     newest = max((artifact.stamp for artifact in artifacts if artifact.stamp <= latest), default="")
-    if tick is None or newest >= to_stamp(tick):
+    if slot is None or newest >= to_stamp(slot.tick):
         return ""
     probe = view.probe(target.id)
     if newest and probe.fingerprint and probe.fingerprint == probe.stored_fingerprint:
         return ""  # the newest artifact holds this very content and stands for the slots since
     if not newest:
         none = "no backup dated before now" if artifacts else "no backup yet"
-        return f"{none}; due since {tick:%Y-%m-%d %H:%M}Z"
-    return f"due since {tick:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
+        return f"{none}; due since {slot.begins:%Y-%m-%d %H:%M}Z"
+    return (
+        f"due since {slot.begins:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
+    )
 
 
 def _stale(view: View, backup: Backup, target: Target, artifacts: Iterable[Artifact], now: datetime) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from reconciler import freshness, slots
+from reconciler import freshness
 from reconciler.model import (
     TIERS,
     Artifact,
@@ -35,6 +35,7 @@ from reconciler.model.status import (
 from reconciler.report.slots import Here, Work, slots
 from reconciler.report.text import clean, moment
 from reconciler.retention import counts_as, horizon, retention_at, verdicts
+from reconciler.slots import Turn
 
 Copies = Mapping[str, Mapping[str, Copy]]
 """One target's copies: by destination, then by key."""
@@ -93,7 +94,9 @@ def target_status(
         state=_state(backup, problems, unknown=unknown),
         stale=bool(stale),
         problems=problems,
-        next_run=slots.next_run(backup, last_success.time if last_success else None, facts.now),
+        next_run=Turn(backup, target.id, facts.seen.node).next_run(
+            last_success.time if last_success else None, facts.now
+        ),
         last_success=last_success,
         last_attempt=attempt,
         holdings=holdings,
@@ -231,8 +234,8 @@ def _problems(
     found = [clean(text) for text in (probe.problem, *told) if text]
     if last is None:
         return dict.fromkeys([*found, "there is no good copy of it anywhere"])
-    tick = slots.newest(backup, facts.planned)
-    if tick and to_stamp(last.time) < to_stamp(tick) and not _stands(facts, target.id):
+    slot = Turn(backup, target.id, facts.seen.node).newest(facts.planned)
+    if slot and to_stamp(last.time) < to_stamp(slot.tick) and not _stands(facts, target.id):
         found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
     for holding in holdings:
         found.extend(lacking(holding, last))

@@ -18,6 +18,7 @@ Finding = tuple[Path, str]
 
 def timing_findings(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
     """Where in the document of ``backup``, and what about it. ``parsed`` is its schedule."""
+    yield from _jitter(backup, parsed)
     yield from _max_age(backup, parsed)
 
 
@@ -45,6 +46,13 @@ def suspension_findings(block: dict[str, Any], path: Path) -> Iterator[Finding]:
             no_zone
             or f"{quote(until)} is no date such as 2026-12-24 and no time such as 2026-12-24T06:00:00Z",
         )
+
+
+def _jitter(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
+    apart = schedule.gaps(parsed) if backup.jitter else None
+    if apart and timedelta(seconds=durations.seconds(backup.jitter)) > apart[0]:
+        message = f"{backup.jitter} is longer than the time between two slots of the schedule, which is {_length(apart[0])}"
+        yield ("spec", "jitter"), message
 
 
 def _max_age(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:

@@ -189,6 +189,7 @@ def _backup(name: str, fields: dict[str, Any], everywhere: tuple[str, ...]) -> B
         timezone=fields.get("timezone", "UTC"),
         suspend=bool(fields.get("suspended", False)),
         **_suspension(fields.get("suspended", False)),
+        jitter=fields.get("jitter", ""),
         max_age=fields.get("maxAge", ""),
         targets=tuple(_target(text) for text in fields.get("targets", ["app/data"])),
         destinations=tuple(fields.get("destinations", everywhere)),
