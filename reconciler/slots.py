@@ -1,4 +1,6 @@
-"""When the turn of a target comes: the slots of its Backup, moved by its jitter. Pure; used by observe, plan and report.
+"""When the turn of a target comes: its Backup's slots, moved by its jitter and out of blackouts.
+
+Pure; used by observe, plan and report.
 
 A slot keeps the identity of its tick: an artifact that is not older than the tick stands for it, whenever its turn would have
 come. So a jitter that is added or changed never makes a second artifact for one slot.
@@ -10,7 +12,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reconciler import schedule
+from reconciler import blackouts, schedule
 from reconciler.durations import seconds
 from reconciler.model import Backup, TargetId
 
@@ -40,18 +42,30 @@ class Turn(NamedTuple):
         before = schedule.newest_tick(self._schedule, tick - timedelta(seconds=1))
         return self._slot(before) if before else None
 
+    def reached(self, now: datetime) -> Slot | None:
+        """The newest slot whose backup could begin by ``now``: one that came inside a blackout waits until that ends."""
+        window = self._blackout(now)
+        return self.newest(window.begins - timedelta(seconds=1) if window else now)
+
+    def waits_until(self, now: datetime) -> datetime | None:
+        """The end of the blackout in which ``now`` lies; None when nothing hinders."""
+        window = self._blackout(now)
+        return window.ends if window else None
+
     def next_run(self, last: datetime | None, now: datetime) -> datetime | None:
         """When the next backup is to begin, after ``now``. ``last`` is the time of the newest good artifact.
 
-        None for a Backup that is suspended for ever. At the end of a suspension what was missed is made up at once.
+        None for a Backup that is suspended for ever. What was missed at the end of a suspension or a blackout is made up then.
         """
-        if not self.backup.suspend:
-            return self._next(now)
-        ends = self.backup.suspend_until
-        if ends is None:
-            return None
-        missed = self.newest(ends)
-        return ends if missed and (last is None or last < missed.tick) else self._next(ends)
+        if self.backup.suspend:
+            if self.backup.suspend_until is None:
+                return None
+            now = self.backup.suspend_until
+        hindered = self.backup.suspend or self.waits_until(now)
+        if hindered and (missed := self.newest(now)) and (last is None or last < missed.tick):
+            return self.waits_until(now) or now
+        begins = self._next(now)
+        return begins and (self.waits_until(begins) or begins)
 
     def _next(self, now: datetime) -> datetime | None:
         """When the first slot begins after ``now``."""
@@ -60,6 +74,9 @@ class Turn(NamedTuple):
             return begins
         tick = schedule.next_tick(self._schedule, now)
         return self._slot(tick).begins if tick else None
+
+    def _blackout(self, now: datetime) -> blackouts.Window | None:
+        return blackouts.around(self.backup.blackout, self.backup.timezone, now)
 
     def _slot(self, tick: datetime) -> Slot:
         """Moved by less than the jitter, and by less than the time to the next tick."""

@@ -22,6 +22,7 @@ SECTIONS = {
     "WebdavOptions": "Options of webdav://",
     "BackupSpec": "Backup",
     "Suspension": "Suspend",
+    "Blackout": "Blackout",
     "Discover": "Discover",
     "Quiesce": "Quiesce",
     "Hook": "Hook",

@@ -26,6 +26,7 @@ from reconciler.model.hooks import (
 )
 from reconciler.model.notifications import Notifier
 from reconciler.model.restores import RestoreOrder
+from reconciler.model.timing import Blackout
 
 Tier = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
 TIERS: tuple[Tier, ...] = ("hourly", "daily", "weekly", "monthly", "yearly")
@@ -219,6 +220,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     suspend_until: datetime | None = None
     suspend_reason: str = ""
     jitter: str = ""
+    blackout: tuple[Blackout, ...] = ()
     max_age: str = ""
     retention: Retention = DEFAULT_RETENTION
     compression: Compression = Compression()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from reconciler.model.base import SpecModel
 from reconciler.model.hooks import Duration
 
+CLOCK_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+CLOCK_END = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 DATE_OR_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?$"
 
 Schedule = Annotated[
@@ -80,5 +83,46 @@ Suspended = Annotated[
         title="Suspend",
         description="Makes no new artifacts; the ones that are there are kept. true, or until when and why. Default: false.",
         examples=[True, {"until": "2026-12-24", "reason": "the disk is being moved"}],
+    ),
+]
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""As ``date.weekday`` counts them."""
+
+
+class Blackout(SpecModel, frozen=True, kw_only=True):
+    """A time of day, in the Backup's time zone, in which no backup begins."""
+
+    start: Annotated[
+        str,
+        Meta(title="From", description="When it begins, in quotes.", pattern=CLOCK_TIME, examples=["22:00"]),
+    ] = msgspec.field(name="from")
+    to: Annotated[
+        str,
+        Meta(
+            title="To",
+            description="When it ends, in quotes; on the next day if that is not later. 24:00 is the end of the day.",
+            pattern=CLOCK_END,
+            examples=["06:00"],
+        ),
+    ]
+    days: Annotated[
+        tuple[Weekday, ...],
+        Meta(
+            title="Days",
+            description="The days on which it begins. Default: every day.",
+            min_length=1,
+            examples=[["mon", "tue", "wed", "thu", "fri"]],
+        ),
+    ] = WEEKDAYS
+
+
+Blackouts = Annotated[
+    tuple[Blackout, ...] | None,
+    Meta(
+        title="Blackout",
+        description="Times in which no backup begins: nothing is read, and no container is stopped for it. What is due waits.",
+        examples=[[{"from": "08:00", "to": "18:00", "days": ["mon", "tue", "wed", "thu", "fri"]}]],
     ),
 ]

@@ -50,16 +50,15 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     problem = _problem(view, target) or (_emptied(view, target) if due and not forced else None)
     create: Create | None = None
     later: tuple[str, ...] = ()
-    if due and not problem:
+    waits = _waits(view, backup, target, now, due) if due and not forced else None
+    if due and not problem and not waits:
         create, problem = _create(view, backup, target, artifacts, now, due)
     if create:
         create, later = _local_first(view, create)
-    if create:
         artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
     judged = _judge(view, backup, artifacts.values(), held, now)
-    notes = [*_broken(held, artifacts, target), *([problem] if problem else [])]
-    if stale:
-        notes.append(Note("warning" if create else "error", "stale", str(target.id), stale))
+    objective = Note("warning" if create else "error", "stale", str(target.id), stale) if stale else None
+    notes = [*_broken(held, artifacts, target), *filter(None, (problem or waits, objective))]
     hold = "it cannot be backed up" if problem else _clock(held, now)
     if hold and not problem:
         notes.append(Note("warning", "clock", str(target.id), f"nothing is pruned in this run: {hold}"))
@@ -143,6 +142,13 @@ def _due(
     return (
         f"due since {slot.begins:%Y-%m-%d %H:%M}Z; newest is {newest[:10]} {newest[11:13]}:{newest[13:15]}Z"
     )
+
+
+def _waits(view: View, backup: Backup, target: Target, now: datetime, due: str) -> Note | None:
+    """The note of a target that is ``due`` inside a blackout; None outside of one."""
+    ends = Turn(backup, target.id, view.seen.node).waits_until(now)
+    told = f"{due}; it waits for the end of a blackout, {time_text(ends)}" if ends else ""
+    return Note("info", "blackout", str(target.id), told) if told else None
 
 
 def _stale(view: View, backup: Backup, target: Target, artifacts: Iterable[Artifact], now: datetime) -> str:

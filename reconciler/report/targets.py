@@ -234,7 +234,7 @@ def _problems(
     found = [clean(text) for text in (probe.problem, *told) if text]
     if last is None:
         return dict.fromkeys([*found, "there is no good copy of it anywhere"])
-    slot = Turn(backup, target.id, facts.seen.node).newest(facts.planned)
+    slot = Turn(backup, target.id, facts.seen.node).reached(facts.planned)
     if slot and to_stamp(last.time) < to_stamp(slot.tick) and not _stands(facts, target.id):
         found.append(f"it is overdue: its newest backup is of {moment(last.time)}")
     for holding in holdings:

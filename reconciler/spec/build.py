@@ -137,6 +137,7 @@ def _backup(document: BackupDocument, where: str, folder: Path, defaults: Defaul
         timezone=zone,
         **_suspension(spec.suspend, zone),
         jitter=spec.jitter or defaults.jitter or "",
+        blackout=(defaults.blackout if spec.blackout is None else spec.blackout) or (),
         max_age=spec.max_age or defaults.max_age or "",
         targets=tuple(located(found, folder) for found in spec.targets),
         destinations=spec.destinations or defaults.destinations or (),

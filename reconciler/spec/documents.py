@@ -30,7 +30,7 @@ from reconciler.model.fleet import OrphanAge
 from reconciler.model.hooks import Hooks, Quiesced
 from reconciler.model.notifications import Notifications
 from reconciler.model.restores import RestoreTarget
-from reconciler.model.timing import Jitter, MaxAge, Schedule, Suspended, TimeZone
+from reconciler.model.timing import Blackouts, Jitter, MaxAge, Schedule, Suspended, TimeZone
 
 API_VERSION = "reconciler/v1"
 
@@ -205,6 +205,7 @@ class BackupSpec(SpecModel, frozen=True, kw_only=True):
     timezone: TimeZone | None = None
     suspend: Suspended = False
     jitter: Jitter = None
+    blackout: Blackouts = None
     max_age: MaxAge = None
     destinations: DestinationNames | None = None
     retention: Kept = None
@@ -257,6 +258,7 @@ class Defaults(SpecModel, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     timezone: TimeZone | None = None
     jitter: Jitter = None
+    blackout: Blackouts = None
     max_age: MaxAge = None
     destinations: DestinationNames | None = None
     retention: Kept = None

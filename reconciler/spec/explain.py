@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from reconciler import durations, sizes
-from reconciler.model.timing import DATE_OR_TIME
+from reconciler.model.timing import CLOCK_END, CLOCK_TIME, DATE_OR_TIME
 from reconciler.spec.problems import Path, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.schema import Schema
@@ -37,6 +37,8 @@ _PATTERNS = {
     "^[a-z0-9][a-z0-9-]{0,62}$": "lower-case letters, digits and hyphens, beginning with a letter or digit, at most 63",
     "^[A-Za-z_][A-Za-z0-9_]*$": "the name of an environment variable",
     r"^[^\x00]+$": "text that is not empty",
+    CLOCK_TIME: "a time of day such as 22:00",
+    CLOCK_END: "a time of day such as 06:00 or 24:00",
     DATE_OR_TIME: "a date such as 2026-12-24, or a time such as 2026-12-24T06:00:00Z",
     r"^[^\x00\n]*[^\x00\n/]/?$": "a pattern such as *.tmp, cache/ or app/logs/",
     "^[0-9a-f]{12}$": "the 12 characters that plan printed",

@@ -22,7 +22,7 @@ from reconciler.spec.notified import notifier_findings
 from reconciler.spec.problems import Path, Problem, quote
 from reconciler.spec.reader import Document
 from reconciler.spec.suggest import closest, did_you_mean
-from reconciler.spec.timing import suspension_findings
+from reconciler.spec.timing import blackout_findings, suspension_findings
 from reconciler.spec.urls import complaint
 
 Finding = tuple[Path, str]
@@ -56,6 +56,7 @@ def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     yield from _schedule(block, path)
     yield from _zone(block, path)
     yield from suspension_findings(block, path)
+    yield from blackout_findings(block, path)
     yield from _retention(block, path)
     yield from _compression(block, path)
     yield from _repeated(block, path)

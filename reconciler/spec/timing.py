@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from reconciler import durations, schedule
+from reconciler import blackouts, durations, schedule
 from reconciler.model import Backup
 from reconciler.model.timing import DATE_OR_TIME
 from reconciler.spec.problems import Path, quote
@@ -19,6 +19,7 @@ Finding = tuple[Path, str]
 def timing_findings(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
     """Where in the document of ``backup``, and what about it. ``parsed`` is its schedule."""
     yield from _jitter(backup, parsed)
+    yield from _blackout(backup, parsed)
     yield from _max_age(backup, parsed)
 
 
@@ -27,6 +28,15 @@ def until_moment(text: str, zone: str) -> datetime:
     if len(text) == len("2026-12-24"):
         return schedule.instant(datetime.combine(date.fromisoformat(text), time()), zone)
     return moment(text).astimezone(UTC)
+
+
+def blackout_findings(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """What is wrong with single windows of ``blackout``, as plain data."""
+    written = block.get("blackout")
+    for position, window in enumerate(written if isinstance(written, list) else []):
+        if isinstance(window, dict) and "to" in window and window.get("from") == window["to"]:
+            message = 'is when it begins: for a whole day write from: "00:00", to: "24:00"'
+            yield (*path, "blackout", position, "to"), message
 
 
 def suspension_findings(block: dict[str, Any], path: Path) -> Iterator[Finding]:
@@ -53,6 +63,18 @@ def _jitter(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
     if apart and timedelta(seconds=durations.seconds(backup.jitter)) > apart[0]:
         message = f"{backup.jitter} is longer than the time between two slots of the schedule, which is {_length(apart[0])}"
         yield ("spec", "jitter"), message
+
+
+def _blackout(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:
+    at: Path = ("spec", "blackout")
+    if blackouts.never_open(backup.blackout):
+        yield at, "covers the whole week: no backup could ever begin"
+    elif backup.blackout and all(blackouts.covers(backup.blackout, slot) for slot in schedule.sample(parsed)):
+        message = (
+            f"every slot of {quote(backup.schedule)} lies in a blackout, so that each backup would wait for its end: "
+            "write the time that is meant into the schedule"
+        )
+        yield at, message
 
 
 def _max_age(backup: Backup, parsed: schedule.Schedule) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import msgspec
 import yaml
 
 from reconciler.model import (
@@ -43,6 +44,7 @@ from reconciler.model import (
     Tier,
 )
 from reconciler.model.fleet import OrphanAge
+from reconciler.model.timing import Blackout
 
 FOLDER = Path(__file__).parent
 HERE = "here"
@@ -190,6 +192,7 @@ def _backup(name: str, fields: dict[str, Any], everywhere: tuple[str, ...]) -> B
         suspend=bool(fields.get("suspended", False)),
         **_suspension(fields.get("suspended", False)),
         jitter=fields.get("jitter", ""),
+        blackout=tuple(msgspec.convert(window, Blackout) for window in fields.get("blackout", [])),
         max_age=fields.get("maxAge", ""),
         targets=tuple(_target(text) for text in fields.get("targets", ["app/data"])),
         destinations=tuple(fields.get("destinations", everywhere)),

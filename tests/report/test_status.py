@@ -22,6 +22,7 @@ from reconciler.model import (
     Retention,
 )
 from reconciler.model.status import ConditionType, Holding, Status, TargetStatus
+from reconciler.model.timing import Blackout
 from reconciler.report import encode, rejected, seen_markers, status
 from tests.report.example import GRAFANA, MIB, NOW, PLANNED, Volume, bad_day, copy, days, key
 
@@ -283,6 +284,16 @@ def test_an_unchanged_image_is_fresh() -> None:
     later = NOW + timedelta(days=9)
     found = make(fleet, replace(SEEN, probes=probes), Plan(now=later), now=later)
     assert (target(found).state, target(found).stale) == ("good", False)
+
+
+def test_what_waits_for_the_end_of_a_blackout_is_not_overdue() -> None:
+    dark = replace(ONE, blackout=(Blackout(start="02:00", to="04:00"),), schedule="30 2 * * *")
+    old = Listing(copies=COPIES[:-1])
+    found = make(replace(FLEET, backups=(dark,)), replace(SEEN, listings={"local": old, "offsite": old}))
+    assert (target(found).state, target(found).next_run) == ("good", PLANNED.replace(hour=4, second=0))
+    late = replace(ONE, blackout=(Blackout(start="02:45", to="04:00"),), schedule="30 2 * * *")
+    found = make(replace(FLEET, backups=(late,)), replace(SEEN, listings={"local": old, "offsite": old}))
+    assert target(found).state == "failing", "its slot came before the blackout"
 
 
 def test_copies_dated_after_now_are_not_believed() -> None:

@@ -46,3 +46,12 @@ def test_a_suspension_ends_at_the_beginning_of_a_local_day_or_at_a_time(
     backup = fleet.backups[0]
     assert (backup.suspend, backup.suspend_until, backup.suspend_reason) == (True, moment, "away")
     assert backup.max_age == "26h"
+
+
+@pytest.mark.parametrize(("written", "count"), [("", 1), ("  blackout: []\n", 0)])
+def test_an_empty_list_of_blackouts_takes_back_the_default(tmp_path: Path, written: str, count: int) -> None:
+    given = SPECS.replace("maxAge: 26h", 'maxAge: 26h, blackout: [{from: "22:00", to: "01:00"}]')
+    (tmp_path / "a.yaml").write_text(given + written)
+    fleet = check([tmp_path]).fleet
+    assert fleet is not None
+    assert len(fleet.backups[0].blackout) == count
