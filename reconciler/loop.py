@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import observe, plan, report, spec, wiring
+from reconciler import clockjump, observe, plan, report, spec, wiring
 from reconciler.adapters import git, ledger, lock, node
-from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.clock import SystemClock, boot
 from reconciler.apply import Result, run
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
@@ -89,7 +89,8 @@ class Session(NamedTuple):
     def observe(self, before: Observation | None = None) -> Observation:
         """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
         seen = observe.everything(self.fleet, self.world, self._seen(), self.now, before)
-        return msgspec.structs.replace(seen, restores=self._restores(), memory=self._memory())
+        clock = clockjump.judge(self.previous, *boot(), self.now)
+        return msgspec.structs.replace(seen, restores=self._restores(), memory=self._memory(), clock=clock)
 
     def plan(
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()

@@ -26,7 +26,9 @@ def time_text(moment: datetime) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """``1 copy``, ``2 copies``, ``3 targets``."""
+    """``1 copy``, ``2 copies``, ``3 targets``, ``4 days``."""
     if number == 1:
         return f"1 {word}"
-    return f"{number} {word[:-1]}ies" if word.endswith("y") else f"{number} {word}s"
+    return (
+        f"{number} {word[:-1]}ies" if word.endswith("y") and word[-2] not in "aeiou" else f"{number} {word}s"
+    )

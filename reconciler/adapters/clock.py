@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from reconciler.errors import ReconcilerError
 
@@ -23,6 +25,22 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some fixed moment; runs even where ``now`` stands still."""
         return time.monotonic()
+
+
+def boot() -> tuple[str, datetime | None]:
+    """Which running of this machine it is, and when that began as the clock has it, in UTC; nothing where that cannot be told.
+
+    The name is the same until the machine is switched off, and says nothing about it.
+    """
+    if os.environ.get("RECONCILER_NOW"):
+        return "", None
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        running = time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (OSError, AttributeError):  # no Linux
+        return "", None
+    began = datetime.now(UTC) - timedelta(seconds=running)
+    return hashlib.sha256(name).hexdigest()[:12], began.replace(microsecond=0)
 
 
 def parse(text: str) -> datetime:

@@ -9,6 +9,7 @@ import msgspec
 
 from reconciler.model.base import TargetId
 from reconciler.model.fleet import Tier
+from reconciler.model.status import ClockStatus
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 
@@ -110,7 +111,7 @@ class Observation(msgspec.Struct, frozen=True):
     """Everything that a plan may know of the world. Listings by destination name, probes by target.
 
     ``restores`` says by the digest of a Restore document how it ended: done, failed, interrupted or withheld. ``memory`` tells
-    what may be concluded where it says nothing.
+    what may be concluded where it says nothing. ``clock`` says whether the time is to be believed.
     """
 
     listings: dict[str, Listing] = {}
@@ -118,6 +119,7 @@ class Observation(msgspec.Struct, frozen=True):
     node: str = ""
     restores: dict[str, str] = {}
     memory: Memory = Memory()
+    clock: ClockStatus = ClockStatus()
 
 
 class SourceReport(msgspec.Struct, frozen=True):

@@ -264,6 +264,20 @@ class Told(StatusModel, frozen=True, kw_only=True):
     error: str = ""
 
 
+class ClockStatus(StatusModel, frozen=True, kw_only=True):
+    """What the clock was like, so that a run sees when it was set.
+
+    ``boot`` names the running of the machine since it was switched on, and ``booted`` is when that was as the clock has it,
+    UTC; both are empty where that cannot be told. ``jump`` says what is wrong, as long as fewer than two runs in a row after it
+    saw the same clock; ``confirmations`` counts them.
+    """
+
+    boot: str = ""
+    booted: datetime | None = None
+    jump: str = ""
+    confirmations: int = 0
+
+
 class Status(StatusModel, frozen=True, kw_only=True):
     """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are."""
 
@@ -283,6 +297,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     restores: tuple[RestoreStatus, ...] = ()
     changes: Changes | None = None
     told: tuple[Told, ...] = ()
+    clock: ClockStatus | None = None
 
     @property
     def well(self) -> bool:

@@ -56,7 +56,7 @@ def make(
     wishes += orphan_wishes(view, now) if only is None else []
     orders = restore_orders(view, now, only)
     wishes = [spare(wish, orders.replaced) for wish in wishes]
-    prunes, withheld = withhold(fleet, wishes)
+    prunes, withheld = withhold(fleet, wishes, seen.clock)
     notes = [
         *fleet_notes(view, now),
         *waiting,

@@ -1,11 +1,13 @@
-"""The cap on deletions: a typing error in a retention must not empty a destination."""
+"""What stops all deletions: a clock in doubt, and the cap: a typing error in a retention must not empty a destination."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
+from reconciler import clockjump
 from reconciler.model import Fleet, Note, Prune
+from reconciler.model.status import ClockStatus
 from reconciler.plan.target import Wish
 
 FLOOR = 20
@@ -26,8 +28,12 @@ def approval(prunes: Sequence[Prune]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def withhold(fleet: Fleet, wishes: Sequence[Wish]) -> tuple[tuple[Prune, ...], tuple[Note, ...]]:
-    """The deletions that may run, or none and a note when there are more than the cap and nobody approved them."""
+def withhold(
+    fleet: Fleet, wishes: Sequence[Wish], clock: ClockStatus
+) -> tuple[tuple[Prune, ...], tuple[Note, ...]]:
+    """The deletions that may run. None, and a note, while the clock is in doubt or when nobody approved that many."""
+    if doubt := clockjump.warning(clock):
+        return (), (Note("warning", "clock", "clock", doubt),)
     prunes = sorted(
         (prune for wish in wishes for prune in wish.prunes),
         key=lambda prune: (prune.target, prune.key, prune.destination),

@@ -90,6 +90,7 @@ def status(
         notes=notes,
         last_run=run or (previous.last_run if previous else None),
         former=_former(previous, destinations),
+        clock=seen.clock,
         restores=restores(fleet, seen, outcomes, now, previous),
         told=told,
     )

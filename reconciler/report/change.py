@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from reconciler.model.status import (
     Attempt,
+    ClockStatus,
     NoteStatus,
     OutcomeState,
     OutcomeStatus,
@@ -41,6 +42,7 @@ def _settled(status: Status) -> Status:
         time=_NEVER,
         targets=tuple(map(_settled_target, status.targets)),
         notes=tuple(map(_settled_note, status.notes)),
+        clock=_settled_clock(status.clock),
         last_run=_settled_run(status.last_run) if status.last_run else None,
         changes=None,
     )
@@ -57,6 +59,11 @@ def _settled_attempt(attempt: Attempt) -> Attempt:
 
 def _settled_note(note: NoteStatus) -> NoteStatus:
     return replace(note, message="") if note.topic == "clock" else note  # it may name the present
+
+
+def _settled_clock(clock: ClockStatus | None) -> ClockStatus:
+    """A restart is no change, and neither is a second more or less; a doubt and each confirmation is."""
+    return replace(clock or ClockStatus(), boot="", booted=None)
 
 
 def _settled_run(run: Run) -> Run:

@@ -44,6 +44,7 @@ from reconciler.model import (
     Tier,
 )
 from reconciler.model.fleet import OrphanAge
+from reconciler.model.status import ClockStatus
 from reconciler.model.timing import Blackout
 
 FOLDER = Path(__file__).parent
@@ -69,6 +70,7 @@ _TOP = {
     "restores",
     "restored",
     "forgetful",
+    "clock",
     "expect",
 }
 
@@ -116,6 +118,7 @@ def read(path: Path) -> Case:
             node=HERE,
             restores=raw.get("restored", {}),
             memory=_memory(raw.get("forgetful", False)),
+            clock=msgspec.convert(raw.get("clock", {}), ClockStatus),
         ),
         now=_time(raw["now"]),
         only=tuple(map(_id, raw["only"])) if "only" in raw else None,
