@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
+from reconciler.durations import seconds
 from reconciler.model.metrics import Family, gauge
 from reconciler.model.status import Holding, Status, TargetState, TargetStatus, TierCount
 
@@ -39,11 +40,27 @@ def targets(status: Status) -> Iterator[Family]:
     yield _each(
         status,
         "target_next_run_timestamp_seconds",
-        "When its schedule names the next run; none when suspended.",
+        "When its next backup is to begin; none when it is suspended without an end.",
         lambda item: item.next_run.timestamp() if item.next_run else None,
     )
+    yield from _objective(status)
     yield from _success(status)
     yield from _attempt(status)
+
+
+def _objective(status: Status) -> Iterator[Family]:
+    yield _each(
+        status,
+        "target_max_age_seconds",
+        "How old its newest backup may be (maxAge); none when nobody asks.",
+        lambda item: seconds(item.max_age) if item.max_age else None,
+    )
+    yield _each(
+        status,
+        "target_stale",
+        "1 when its newest backup is older than that, or there is none, else 0; none when nobody asks.",
+        lambda item: item.stale if item.max_age else None,
+    )
 
 
 def _success(status: Status) -> Iterator[Family]:

@@ -105,6 +105,18 @@ def test_what_is_suspended_has_no_next_run_and_what_was_never_tried_no_attempt()
         assert mail not in series(f"target_{name}_timestamp_seconds")
 
 
+def test_an_objective_and_whether_it_is_missed() -> None:
+    assert series("target_max_age_seconds") == series("target_stale") == {}, "nobody asks"
+    asked = tuple(
+        replace(backup, max_age={"monitoring": "26h", "databases": "20h"}.get(backup.name, ""))
+        for backup in fleet().backups
+    )
+    whole = status(replace(fleet(), backups=asked), observation(), rest(), (), NOW, None)
+    grafana, wiki, shop = ("grafana", "data"), ("wiki", "data"), ("shop-db", "dump")
+    assert series("target_max_age_seconds", whole) == {grafana: 93600, wiki: 93600, shop: 72000}
+    assert series("target_stale", whole) == {grafana: 0, wiki: 0, shop: 1}
+
+
 def test_what_never_had_a_backup_has_no_time_of_one() -> None:
     empty = replace(observation(), listings={"local": Listing(marker="m"), "offsite": Listing(marker="n")})
     whole = status(fleet(), empty, rest(), (), NOW, None)
@@ -240,7 +252,8 @@ def test_every_name_is_documented_and_ends_in_its_unit() -> None:
     assert told == made
     for name in made:
         assert re.fullmatch(r"reconciler(_[a-z0-9]+)+", name)
-        assert ("timestamp" in name or "duration" in name) == name.endswith("_seconds")
+        timed = any(word in name for word in ("timestamp", "duration", "max_age"))
+        assert timed == name.endswith("_seconds")
         assert ("size" in name) == name.endswith("_bytes")
 
 
