@@ -126,6 +126,7 @@ def newest_tick(schedule: Schedule, now: datetime) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=8192)
 def next_tick(schedule: Schedule, now: datetime) -> datetime | None:
     """The first tick after ``now``, in UTC. None when there is none within croniter's horizon."""
     return next(ticks(schedule, now), None)
