@@ -120,7 +120,16 @@ def _conditions(status: Status, previous: Status | None) -> Iterable[str]:
         before = previous.condition(condition.type).status if previous else ""
         if condition.status != before:
             yield f"{condition.type}: {condition.status} ({condition.reason})"
+    yield from _clock(status.clock, previous.clock if previous else None)
     if previous and status.spec_commit and status.spec_commit != previous.spec_commit:
         yield f"specs at {status.spec_commit[:12]}"
     if previous and status.told != previous.told:
         yield "notifications"
+
+
+def _clock(now: ClockStatus | None, before: ClockStatus | None) -> Iterable[str]:
+    """That a doubt about the clock came, was confirmed once, or is over."""
+    if now and now.jump:
+        yield "one more run saw the same clock" if now.confirmations else now.jump
+    elif before and before.jump:
+        yield "the clock is believed again"

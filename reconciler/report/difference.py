@@ -66,6 +66,8 @@ def _target(now: TargetStatus | None, before: TargetStatus | None) -> Iterable[s
             yield (
                 f"its schedule is {now.schedule} ({now.timezone}), no longer {before.schedule} ({before.timezone})"
             )
+        if now.max_age != before.max_age:
+            yield f"its maxAge is {now.max_age or 'none'}, no longer {before.max_age or 'none'}"
         if (now.state == "suspended") != (before.state == "suspended"):
             yield "suspended" if now.state == "suspended" else "no longer suspended"
         yield from _places(now, before)

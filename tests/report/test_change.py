@@ -12,6 +12,7 @@ from reconciler.adapters import git
 from reconciler.adapters.ledger import Ledger, open_ledger
 from reconciler.errors import Corrupt
 from reconciler.model import Create, Listing, Note, Observation, Outcome, Plan, Probe, Prune, Recover
+from reconciler.model.status import ClockStatus
 from reconciler.report import encode, picture, publish, read, rejected, render, status
 from tests.report import example
 from tests.report.example import GRAFANA, MIB, NOW, key
@@ -117,6 +118,20 @@ def test_a_clock_that_is_named_in_a_note_commits_nothing(place: Place) -> None:
     assert place.tick(NOW, notes=[note("03:05:12")])
     assert place.tick(NOW + HOUR, notes=[note("04:05:12")]) is None
     assert place.tick(NOW + 2 * HOUR)
+
+
+def test_a_restart_commits_nothing_and_a_clock_that_jumped_at_every_step(place: Place) -> None:
+    def seen(**clock: object) -> Observation:
+        return replace(SEEN, clock=ClockStatus(**clock))  # type: ignore[arg-type]
+
+    jump = "the clock was set ahead by 3 days while the machine ran"
+    assert place.tick(NOW, seen=seen(boot="one", booted=NOW - HOUR))
+    assert place.tick(NOW + HOUR, seen=seen(boot="two", booted=NOW)) is None
+    assert place.tick(NOW + 2 * HOUR, seen=seen(boot="two", booted=NOW, jump=jump))
+    assert place.tick(NOW + 3 * HOUR, seen=seen(boot="two", booted=NOW, jump=jump, confirmations=1))
+    assert place.tick(NOW + 4 * HOUR, seen=seen(boot="two", booted=NOW))
+    assert place.tick(NOW + 5 * HOUR, seen=seen(boot="two", booted=NOW + timedelta(seconds=1))) is None
+    assert place.log()[:3] == ["the clock is believed again", "one more run saw the same clock", jump]
 
 
 def test_what_is_seen_without_a_run_is_a_change(place: Place) -> None:

@@ -46,6 +46,7 @@ def test_every_change_of_the_specs_names_their_commit() -> None:
     backup = replace(
         ONE,
         schedule="0 4 * * *",
+        max_age="26h",
         targets=(*ONE.targets, Volume(name="wiki")),
         destinations=("local", "offsite", "nas"),
     )
@@ -59,6 +60,7 @@ def test_every_change_of_the_specs_names_their_commit() -> None:
             "its schedule is 0 4 * * * (UTC), no longer 0 3 * * * (UTC)",
             NEWER,
         ),
+        ("grafana/data", "its maxAge is 26h, no longer none", NEWER),
         ("grafana/data", "its copies go to nas, too", NEWER),
         ("grafana/data", "at offsite daily 7 are kept, no longer daily 7, weekly 4, monthly 3", NEWER),
         ("wiki/data", "a new target", NEWER),
