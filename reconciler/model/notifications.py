@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from reconciler.model.base import Name, SecretRef, SpecModel
 
-Transition = Literal["failure", "recovery", "drift"]
-TRANSITIONS: tuple[Transition, ...] = ("failure", "recovery", "drift")
+Transition = Literal["failure", "stale", "recovery", "drift"]
+TRANSITIONS: tuple[Transition, ...] = ("failure", "stale", "recovery", "drift")
 """The worst first."""
 
 VARIABLES = ("COMMIT", "EVENTS", "HEADLINE", "NODE", "SUMMARY", "TIME")
@@ -79,7 +79,7 @@ class Notifier(SpecModel, frozen=True, kw_only=True):
         Annotated[tuple[Transition, ...], Meta(min_length=1)],
         Meta(
             title="Tell",
-            description="Which changes are told: failure, recovery, drift. Default: all of them.",
+            description="Which changes are told: failure, stale (maxAge is missed), recovery, drift. Default: all of them.",
             examples=[["failure", "recovery"]],
         ),
     ] = TRANSITIONS

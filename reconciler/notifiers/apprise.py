@@ -50,6 +50,7 @@ def _kind(worst: Transition) -> NotifyType:
 
     kinds = {
         "failure": NotifyType.FAILURE,
+        "stale": NotifyType.FAILURE,
         "recovery": NotifyType.SUCCESS,
         "drift": NotifyType.WARNING,
     }

@@ -147,7 +147,10 @@ def _summary(events: Sequence[Event]) -> str:
     return ", ".join(parts)
 
 
+_PLURALS = {"recovery": "recoveries", "stale": "stale"}
+
+
 def _counted(number: int, transition: Transition) -> str:
     if number == 1:
         return f"1 {transition}"
-    return f"{number} {'recoveries' if transition == 'recovery' else f'{transition}s'}"
+    return f"{number} {_PLURALS.get(transition, f'{transition}s')}"

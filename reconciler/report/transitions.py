@@ -29,6 +29,8 @@ from reconciler.wording import counted
 _SPECS = "specs"
 _STATUS = "status"
 _DESTINATION = "destination "
+_STALE = ": stale"
+"""Ends the subject of a target that misses its maxAge: the topic of the plan's note."""
 Troubles = dict[str, str]
 """Sentences by subject."""
 
@@ -180,7 +182,7 @@ def _url(destinations: tuple[DestinationStatus, ...], name: str) -> str:
 def news(told: Told, status: Status, found: Troubles) -> tuple[Event, ...]:
     """What a notifier does not know yet: failures, recoveries, and what it is owed."""
     failures = [
-        Event(transition="failure", subject=subject, text=text)
+        Event(transition="stale" if subject.endswith(_STALE) else "failure", subject=subject, text=text)
         for subject, text in found.items()
         if subject not in told.troubles
     ]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.model import Notifier, Outcome, Plan, Replicate, SecretRef
+from reconciler import plan
+from reconciler.model import Listing, Notifier, Outcome, Plan, Replicate, SecretRef
 from reconciler.model.notifications import Apprise
 from reconciler.model.status import (
     Attempt,
@@ -28,7 +29,7 @@ from reconciler.model.status import (
 from reconciler.report import rejected, status
 from reconciler.report.notify import message
 from reconciler.report.transitions import believed, drift, news, of_this_run, troubles
-from tests.report.example import GRAFANA, NOW, bad_day, key
+from tests.report.example import GRAFANA, NOW, PLANNED, bad_day, key
 from tests.report.test_status import FLEET, SEEN, make
 
 NOBODY = Told(notifier="team")
@@ -90,6 +91,25 @@ def test_troubles_of_a_target_do_not_hide_each_other() -> None:
         "grafana/data": "its clock is wrong",
         "grafana/data at offsite": f"{missing}; no space left",
     }
+
+
+def test_an_objective_that_is_missed_is_told_apart_from_the_failure_that_it_comes_with() -> None:
+    old = Listing(copies=SEEN.listings["local"].copies[:-1])
+    seen = replace(SEEN, listings={"local": old, "offsite": old}, probes={})
+    asked = replace(FLEET, backups=(replace(FLEET.backups[0], max_age="20h"),))
+    whole = status(asked, seen, plan.make(asked, seen, PLANNED), (), NOW, None)
+    found = troubles(whole)
+    sentence = "its newest backup, of 2026-01-19 03:00Z, is older than maxAge allows (20h)"
+    assert found["grafana/data: stale"] == sentence
+    assert sentence not in found["grafana/data"], "that it is overdue"
+    told = news(NOBODY, whole, found)
+    assert [(event.transition, event.subject) for event in told] == [
+        ("failure", "grafana/data"),
+        ("stale", "grafana/data: stale"),
+    ]
+    knows = replace(NOBODY, troubles=believed(NOBODY, whole, found))
+    assert news(knows, whole, found) == ()
+    assert {event.transition for event in news(knows, make(), {})} == {"recovery"}
 
 
 def test_a_target_that_is_suspended_recovers_with_that_word() -> None:
