@@ -101,10 +101,7 @@ class Followed:
 
     def origin(self) -> Origin:
         """The newest commit that can be used. A remote that is away is told in a note, and changes nothing."""
-        notes, tip = self._fetched()
-        rejected = None
-        if tip and tip != self._in_force():
-            rejected = self._accept(tip)
+        notes, rejected = self._newest()
         commit = self._in_force()
         if commit is None:
             raise SpecError(_first(rejected) if rejected else tuple(note.message for note in notes))
@@ -129,6 +126,20 @@ class Followed:
     def _in_force(self) -> str | None:
         return self._tree.commit(verified=self._signers is not None)
 
+    def _newest(self) -> tuple[tuple[Note, ...], Rejected | None]:
+        """Put the newest commit in force. A clone that turns out to be damaged is made again, once."""
+        why = ""
+        for _ in range(2):
+            notes, tip = self._fetched()
+            if tip is None or tip == self._in_force():
+                return notes, None
+            try:
+                return notes, self._accept(tip)
+            except GitError as error:
+                self._clone.forget()
+                why = str(error)
+        return (self._note(why),), None
+
     def _fetched(self) -> tuple[tuple[Note, ...], str | None]:
         """The newest commit that is known, and why it may not be the remote's newest."""
         try:
@@ -139,11 +150,12 @@ class Followed:
             why = f"repository {self._clone.remote.shown} has no branch {self._branch}"
         except GitError as error:
             why = str(error)
-        return (Note("warning", "repository", self._branch, f"{why}; {self._stays()}"),), self._known()
+        return (self._note(why),), self._known()
 
-    def _stays(self) -> str:
+    def _note(self, why: str) -> Note:
         commit = self._in_force()
-        return f"commit {commit[:12]} stays in force" if commit else "no specs are in force yet"
+        stays = f"commit {commit[:12]} stays in force" if commit else "no specs are in force yet"
+        return Note("warning", "repository", self._branch, f"{why}; {stays}")
 
     def _known(self) -> str | None:
         try:
@@ -160,9 +172,6 @@ class Followed:
         except SpecError as error:
             self._tree.discard()
             return Rejected(commit, error.problems)
-        except GitError:
-            self._clone.forget()
-            raise
         self._tree.enforce()
         return None
 
