@@ -183,12 +183,11 @@ class Followed:
             raise SpecError((f"it {why}",))
         last = self._in_force()
         if last and not self._clone.descends(commit, last):
-            raise SpecError(
-                (
-                    "it does not build on the commit in force, so it may be an old one; if it is right, "
-                    f"remove the folder {self.lock / 'specs'}",
-                )
+            why = (
+                "it does not build on the commit in force, so it may be an old one; if it is right, "
+                f"remove the folder {self.lock / 'specs'}"
             )
+            raise SpecError((why,))
 
     def _check(self) -> None:
         """Raises SpecError with what is wrong with the specs that were written, by their names in the repository."""

@@ -106,12 +106,11 @@ def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
         raise SpecError((f"{path}: there is no such folder in this commit",))
     if len(blobs) > MOST_FILES or sum(blob.size for blob in blobs) > MOST_BYTES:
         size = sum(blob.size for blob in blobs)
-        raise SpecError(
-            (
-                f"{path}: holds {len(blobs)} files of {size} bytes, and a folder of specs has at most {MOST_FILES} files and "
-                f"{MOST_BYTES // 2**20} MiB. Keep data elsewhere, or name a smaller folder with --path",
-            )
+        why = (
+            f"{path}: holds {len(blobs)} files of {size} bytes, and a folder of specs has at most {MOST_FILES} files and "
+            f"{MOST_BYTES // 2**20} MiB. Keep data elsewhere, or name a smaller folder with --path"
         )
+        raise SpecError((why,))
     return blobs
 
 
