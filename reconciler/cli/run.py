@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +13,7 @@ import click
 from reconciler.cli.output import PATH
 
 if TYPE_CHECKING:
-    from reconciler.adapters.bell import Bell
     from reconciler.model import Secret
-    from reconciler.service import Service
     from reconciler.sources import Source
 
 _LEAST = 1.0
@@ -87,7 +84,7 @@ def run(
       reconciler run --repo https://git.example.com/ops/backups.git --token-file /run/secrets/git
       reconciler run --repo ssh://git@git.example.com/ops/backups.git --ssh-key key --known-hosts known_hosts
     """  # noqa: D301 - click wants the real \b
-    from reconciler.adapters.bell import Bell
+    from reconciler.adapters.bell import Bell, signals
     from reconciler.cli.servicelog import ServiceLog
     from reconciler.service import Service
 
@@ -101,7 +98,8 @@ def run(
     if once:
         raise click.exceptions.Exit(int(not service.tick("start").ok))
     log.told(f"follows {name}, every {interval}")
-    _serve(service, bell)
+    with suppress(KeyboardInterrupt), signals(bell, service.end):
+        service.forever()
     log.told("ended as asked; no copy is left half made")
 
 
@@ -181,22 +179,3 @@ def _seconds(interval: str) -> float:
     if found < _LEAST:
         raise click.BadParameter("a second at least", param_hint="--interval")
     return found
-
-
-def _serve(service: Service, bell: Bell) -> None:
-    """Tick until SIGTERM or SIGINT come; once one has, further ones change nothing."""
-    ends = (signal.SIGTERM, signal.SIGINT)
-
-    def end(_number: int, _frame: object) -> None:
-        for number in ends:
-            signal.signal(number, signal.SIG_IGN)
-        service.end()  # should the interrupt be lost in a destructor
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in ends}
-    try:
-        with bell.rung_by(signal.SIGHUP), suppress(KeyboardInterrupt):
-            service.forever()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
