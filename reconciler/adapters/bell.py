@@ -42,6 +42,10 @@ class Bell:
         os.close(self._rope)
 
 
+def ignore(_number: int, _frame: FrameType | None) -> None:
+    """A handler that does nothing. With SIG_IGN, Python complains of a signal that is on its way, and children inherit it."""
+
+
 class _Interrupt:
     """The handler of the signals that end a service, and the thread that hears of every signal."""
 
@@ -53,7 +57,7 @@ class _Interrupt:
 
     def handle(self, _number: int, _frame: FrameType | None) -> None:
         for number in _ENDS:
-            signal.signal(number, signal.SIG_IGN)  # a second one would end the cleaning up after the first
+            signal.signal(number, ignore)  # a second one would end the cleaning up after the first
         self.noticed = True
         self._end()
         raise KeyboardInterrupt
@@ -83,12 +87,12 @@ def signals(bell: Bell, end: Callable[[], None]) -> Iterator[None]:
     listener.start()
     fd = signal.set_wakeup_fd(rope, warn_on_full_buffer=False)
     before = {number: signal.signal(number, interrupt.handle) for number in _ENDS}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, ignore)
     try:
         yield
     finally:
         for number, handler in before.items():
-            if not (interrupt.noticed and number in _ENDS):  # we end: they stay ignored
+            if not (interrupt.noticed and number in _ENDS):  # we end: further ones stay without effect
                 signal.signal(number, handler)
         signal.set_wakeup_fd(fd)
         os.close(rope)

@@ -95,7 +95,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _terminate(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up after the first
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a second one would end the cleaning up after the first
     raise _Terminated
 
 

@@ -1,6 +1,7 @@
 """``reconciler run`` as a process, on a real bare remote."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.run import run
 from tests.cli.place import PROGRAM
 from tests.parts.process import until
 from tests.service.site import Site
+from tests.test_docs import REPOSITORY, run_all
 
 MEGABYTE = 1024 * 1024
 
@@ -164,3 +167,21 @@ def test_once_says_with_its_exit_code_whether_all_is_well(site: Site) -> None:
 def test_options_that_do_not_go_together(site: Site, options: list[str], said: str) -> None:
     ran = site.once(*options)
     assert (ran.returncode, said in ran.stderr) == (1, True), ran.stderr
+
+
+def test_the_page_is_true(tmp_path: Path) -> None:
+    _, output = run_all(REPOSITORY / "docs" / "run.md", tmp_path)
+    assert "Applied: 2 done. Next slot: " in output
+    assert "# Backups: all is well with 1 target" in output
+
+
+def test_the_unit_starts_a_command_that_exists_and_lets_it_end_in_time() -> None:
+    unit = (REPOSITORY / "examples/systemd/reconciler.service").read_text()
+    settings = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
+    program, name, *options = settings["ExecStart"].split()
+    assert (program, name) == ("/usr/local/bin/reconciler", "run")
+    assert run.make_context("run", options).params["repo"]
+    assert int(settings["TimeoutStopSec"]) > 30
+    page = (REPOSITORY / "docs/run.md").read_text()
+    shown = page.partition("```ini\n[Service]\n")[2].partition("```")[0].splitlines()
+    assert set(shown) <= set(unit.splitlines())
