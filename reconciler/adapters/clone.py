@@ -35,12 +35,22 @@ class Blob(NamedTuple):
     path: str
 
 
+class _Nowhere(GitRepository):
+    """Git in a folder that is no repository and is in none, so that nothing that is damaged is in its way."""
+
+    def run(self, *arguments: str, environment: Mapping[str, str], network: float) -> Answer:
+        """Run git. Raises GitError."""
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
+        return self._run(*arguments, environment={**ceiling, **environment}, network=network)
+
+
 class Clone(GitRepository):
     """The clone in ``folder``, which need not be there yet. Every method raises GitError."""
 
     def __init__(self, folder: Path, remote: Remote) -> None:
         super().__init__(folder)
         self.remote = remote
+        self._beside = _Nowhere(folder.parent)
 
     def _run(
         self,
@@ -58,8 +68,7 @@ class Clone(GitRepository):
     def ask(self, *branches: str) -> dict[str, str]:
         """The commits of those of ``branches`` that the remote has. Nothing is fetched, and no clone is needed."""
         names = {f"refs/heads/{branch}": branch for branch in branches}
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        answer = self._run(
+        answer = self._beside.run(
             "ls-remote",
             *("--", self.remote.url, *names),
             environment=self.remote.environment(),
@@ -147,7 +156,7 @@ class Clone(GitRepository):
             tip = self.ask(branch).get(branch, "")
             if tip == (there or ""):
                 raise self._failed(f"take the branch {branch}", answer)
-            self._fetch(branch, tip, whole=False)
+            self._fetch_status(branch, tip)
         raise GitError(
             f"repository {self.remote.shown}: others push to {branch} all the time; it is tried again"
         )
@@ -212,20 +221,24 @@ class Clone(GitRepository):
         self._git("check the clone", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
 
     def _fetch_both(self, branch: str, tip: str, status: str, status_tip: str, *, whole: bool) -> None:
-        self._fetch(branch, tip, whole=whole)
+        depth = ("--unshallow",) if (self._folder / "shallow").exists() else ()
+        self._fetch(branch, tip, *(depth if whole else ("--depth=1",)))
         if status_tip:
-            self._fetch(status, status_tip, whole=False)
+            self._fetch_status(status, status_tip)
         elif self._ref(_far(status)):
             self._git("forget their status", "update-ref", "-d", _far(status))
 
-    def _fetch(self, branch: str, tip: str, *, whole: bool) -> None:
+    def _fetch_status(self, branch: str, tip: str) -> None:
+        """Their status: at first its newest commit, then every one since, so that it is seen which of ours it has."""
+        self._fetch(branch, tip, *(() if self._ref(_far(branch)) else ("--depth=1",)))
+
+    def _fetch(self, branch: str, tip: str, *depth: str) -> None:
         """Have the commit that the remote's branch is at, under ``refs/remotes/origin``."""
         if not tip or self._ref(_far(branch)) == tip:
             return
-        depth = ("--unshallow",) if whole and (self._folder / "shallow").exists() else ()
         answer = self._remote(
             *("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"),
-            *("--force", "--update-shallow", *(depth if whole else ("--depth=1",)), "--"),
+            *("--force", "--update-shallow", *depth, "--"),
             *(self.remote.url, f"refs/heads/{branch}:{_far(branch)}"),
         )
         if answer.code:
