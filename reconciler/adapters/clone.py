@@ -24,6 +24,8 @@ PUSHING = 60.0
 _TRIES = 5
 _REPLAYED = 20
 """Status commits that are put on top of a remote's branch at most, when it has moved; older ones are left out."""
+_SSH_FAILED = "fatal: Could not read from remote repository."
+"""What git says after ssh has said why."""
 
 
 class Blob(NamedTuple):
@@ -257,8 +259,9 @@ class Clone(GitRepository):
         """What the remote said, in one line."""
         lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
         telling = [line for line in lines if line.startswith(("remote: ", "fatal: ", "error: ", "! "))]
-        why = (telling or lines or [f"exit code {answer.code}"])[0].partition(": ")
-        text = why[2] or why[0]
+        first = (telling or lines or [f"exit code {answer.code}"])[0]
+        before = lines[: lines.index(first)] if first == _SSH_FAILED else []
+        text = before[-1] if before else first.partition(": ")[2] or first
         return GitError(f"repository {self.remote.shown} cannot {what}: {text.strip()}")
 
 
