@@ -67,12 +67,14 @@ def _commits(site: Site) -> int:
     return int(site.git("rev-list", "--count", "backup-status", at=site.remote))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_of_a_slow_apply(site: Site, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "before"), [(signal.SIGTERM, "head -c 9000000 /dev/urandom; "), (signal.SIGINT, "")]
+)
+def test_a_signal_in_the_middle_of_a_slow_apply(site: Site, number: signal.Signals, before: str) -> None:
     """One signal is enough, and others behind it do no harm."""
     begun = site.root / "begun"
     os.mkfifo(begun)
-    slow = f"head -c 9000000 /dev/urandom; echo $$ >{begun}; exec sleep 300"
+    slow = f"{before}echo $$ >{begun}; exec sleep 300"
     site.backup("slow", f"kind: command, extension: txt, backup: '{slow}'")
     site.push()
     with site.running() as running:
