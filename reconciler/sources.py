@@ -6,7 +6,7 @@ A followed branch has a last good revision: a newer commit that cannot be used i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,9 +18,12 @@ from reconciler.adapters.clone import Clone
 from reconciler.adapters.ledger import BRANCH, Ledger
 from reconciler.adapters.remote import Remote
 from reconciler.adapters.specstree import SpecsTree
-from reconciler.errors import GitError, SpecError
+from reconciler.errors import CipherError, GitError, SpecError
 from reconciler.model import Fleet, Note, Rejected
+from reconciler.pipeline import gpg
 from reconciler.repository import Repository
+
+_OPENPGP = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 class Origin(NamedTuple):
@@ -82,12 +85,12 @@ class Plain:
 class Followed:
     """``path`` of a branch of ``remote``, of which ``state`` keeps a clone, the specs in force, and the last status.
 
-    With ``signers`` (a file as ssh-keygen has it) only commits count that one of them signed, and none that does not build
-    on the one in force.
+    With ``signers`` (files: allowed signers as ssh-keygen has them, or OpenPGP public keys) only commits count that one of them
+    signed, and none that does not build on the one in force.
     """
 
     def __init__(
-        self, remote: Remote, branch: str, path: str, state: Path, signers: Path | None = None
+        self, remote: Remote, branch: str, path: str, state: Path, signers: Sequence[Path] = ()
     ) -> None:
         self.lock = state
         self._branch = branch
@@ -124,7 +127,7 @@ class Followed:
         return ""
 
     def _in_force(self) -> str | None:
-        return self._tree.commit(verified=self._signers is not None)
+        return self._tree.commit(verified=bool(self._signers))
 
     def _newest(self) -> tuple[tuple[Note, ...], Rejected | None]:
         """Put the newest commit in force. A clone that turns out to be damaged is made again, once."""
@@ -145,7 +148,7 @@ class Followed:
         try:
             tips = self._clone.ask(self._branch, BRANCH)
             if tip := tips.get(self._branch):
-                whole = self._signers is not None
+                whole = bool(self._signers)
                 return (), self._clone.follow(self._branch, tip, BRANCH, tips.get(BRANCH, ""), whole=whole)
             why = f"repository {self._clone.remote.shown} has no branch {self._branch}"
         except GitError as error:
@@ -167,7 +170,7 @@ class Followed:
         """Put a commit in force, or say what is wrong with it."""
         try:
             self._verify(commit)
-            self._tree.write(self._clone, commit, verified=self._signers is not None)
+            self._tree.write(self._clone, commit, verified=bool(self._signers))
             self._check()
         except SpecError as error:
             self._tree.discard()
@@ -176,11 +179,11 @@ class Followed:
         return None
 
     def _verify(self, commit: str) -> None:
-        if self._signers is None:
+        if not self._signers:
             return
-        why = self._clone.signed_by(commit, self._signers)
-        if why:
-            raise SpecError((f"it {why}",))
+        if not any(self._signed(commit, file) for file in self._signers):
+            listed = ", ".join(map(str, self._signers))
+            raise SpecError((f"it is not signed by a key that is listed in {listed}",))
         last = self._in_force()
         if last and not self._clone.descends(commit, last):
             why = (
@@ -188,6 +191,17 @@ class Followed:
                 f"remove the folder {self.lock / 'specs'}"
             )
             raise SpecError((why,))
+
+    def _signed(self, commit: str, file: Path) -> bool:
+        try:
+            if _OPENPGP not in file.read_bytes():
+                return self._clone.signed_by_ssh(commit, file)
+            with gpg.keyring(file) as keyring:
+                return self._clone.signed_by_gpg(commit, keyring)
+        except OSError as error:
+            raise SpecError((f"it cannot be verified: {file}: {error.strerror}",)) from None
+        except CipherError as error:
+            raise SpecError((f"it cannot be verified: {error}",)) from None
 
     def _check(self) -> None:
         """Raises SpecError with what is wrong with the specs that were written, by their names in the repository."""

@@ -114,19 +114,30 @@ class Clone(GitRepository):
         """A file as it was committed: no line ends, keywords or filters are applied."""
         return self._git(f"read {blob.path}", "cat-file", "blob", blob.name)
 
-    def signed_by(self, commit: str, allowed_signers: Path) -> str:
-        """Empty when a key that ``allowed_signers`` lists has signed the commit, with SSH; else why that cannot be said."""
-        header = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit).partition(b"\n\n")[0]
-        if b"-----BEGIN SSH SIGNATURE-----" not in header:
-            return "is not signed with SSH"
+    def signed_by_ssh(self, commit: str, allowed_signers: Path) -> bool:
+        """Whether an SSH key that ``allowed_signers`` lists (as ssh-keygen has it) has signed the commit."""
         settings = {
-            "gpg.ssh.allowedSignersFile": str(allowed_signers.absolute()),
+            "gpg.ssh.allowedSignersFile": str(allowed_signers),
             "gpg.ssh.program": "ssh-keygen",
-            "gpg.minTrustLevel": "fully",
+            "gpg.minTrustLevel": "fully",  # a good signature of somebody who is not listed has none
         }
+        return b"SSH SIGNATURE" in self._signature(commit) and self._verified(commit, settings, {})
+
+    def signed_by_gpg(self, commit: str, keyring: Path) -> bool:
+        """Whether an OpenPGP key in the folder ``keyring`` (a GNUPGHOME) has signed the commit."""
+        settings = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.minTrustLevel": "undefined"}
+        home = {"GNUPGHOME": str(keyring)}
+        return b"PGP SIGNATURE" in self._signature(commit) and self._verified(commit, settings, home)
+
+    def _signature(self, commit: str) -> bytes:
+        """The first line of a commit's signature; empty without one."""
+        header = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit).partition(b"\n\n")[0]
+        signs = (b"gpgsig ", b"gpgsig-sha256 ")
+        return next((line for line in header.splitlines() if line.startswith(signs)), b"")
+
+    def _verified(self, commit: str, settings: Mapping[str, str], environment: Mapping[str, str]) -> bool:
         chosen = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        answer = self._run(*chosen, "verify-commit", "--", commit)
-        return "" if answer.code == 0 else f"is signed by nobody that {allowed_signers} lists"
+        return self._run(*chosen, "verify-commit", "--", commit, environment=environment).code == 0
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether ``commit`` is ``ancestor`` or builds on it."""

@@ -44,8 +44,9 @@ _LEAST = 1.0
     "--verify-signatures",
     "signers",
     type=PATH,
-    metavar="ALLOWED_SIGNERS",
-    help="Accept only commits that one of these SSH keys signed.",
+    multiple=True,
+    metavar="FILE",
+    help="Accept only commits signed by a key in it: SSH allowed signers, or armored OpenPGP keys; may be given several times.",
 )
 @click.option(
     "--interval",
@@ -112,7 +113,7 @@ class _Following(NamedTuple):
     token_file: Path | None
     ssh_key: Path | None
     known_hosts: Path | None
-    signers: Path | None
+    signers: tuple[Path, ...]
 
     @property
     def token(self) -> Secret | None:
@@ -129,8 +130,9 @@ class _Following(NamedTuple):
             raise click.UsageError("--token-from-env and --token-file are two places of one token; give one")
         if self.folder.startswith("/") or ".." in Path(self.folder).parts:
             raise click.UsageError("--path is a folder in the repository, such as backup.d")
-        if self.signers and not self.signers.is_file():
-            raise click.UsageError(f"--verify-signatures: there is no file {self.signers}")
+        for file in self.signers:
+            if not file.is_file():
+                raise click.UsageError(f"--verify-signatures: there is no file {file}")
 
 
 def _source(path: Path | None, repo: str | None, following: _Following) -> tuple[Source, str]:
@@ -164,7 +166,7 @@ def _followed(repo: str, following: _Following) -> tuple[Source, str]:
         raise click.UsageError(
             f"{state} cannot be made: {error.strerror}; name another folder with --state-dir"
         ) from None
-    signers = following.signers.absolute() if following.signers else None
+    signers = tuple(file.absolute() for file in following.signers)
     source = Followed(there, following.branch, following.folder, state, signers)
     return source, f"{there.shown}, branch {following.branch}, {following.folder}"
 
