@@ -106,7 +106,7 @@ class Service:
         while True:
             if reason:
                 self.tick(reason)
-            rung = not self._ending and self._bell.sleep(self._pause())
+            rung = not self._ending and self._bell.wait(self._pause())
             if self._ending:
                 return
             reason = self._reason(rung=rung)

@@ -27,7 +27,7 @@ class Bell:
         with suppress(BlockingIOError):  # it is full of rings: one is enough
             os.write(self._rope, b"\0")
 
-    def sleep(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Sleep for at most so long; whether somebody rang."""
         ready, _, _ = select.select([self._ear], [], [], max(0.0, seconds))
         if ready:

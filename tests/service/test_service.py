@@ -34,9 +34,9 @@ class Time(Bell):
     def monotonic(self) -> float:
         return (self._at - START).total_seconds()
 
-    def sleep(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         self.sleeps += 1
-        rung = super().sleep(0)
+        rung = super().wait(0)
         if not rung:
             self._at += timedelta(seconds=max(1, round(seconds)))
             self._set()
