@@ -52,9 +52,7 @@ class Tick(NamedTuple):
             done is not None
             and not self.errors
             and not self.unshared
-            and not done.report_error
-            and not done.plan.failed
-            and all(outcome.ok for outcome in done.outcomes)
+            and done.ok
             and not (self.fleet and self.fleet.rejected)
         )
 

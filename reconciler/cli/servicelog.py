@@ -100,6 +100,7 @@ def _remarks(tick: Tick) -> Iterator[str]:
         yield f"warning: the status could not be pushed: {tick.unshared}"
     if done := tick.applied:
         yield from (f"{note.severity}: {note.subject}: {note.message}" for note in done.plan.notes)
+        yield from (f"warning: {warning}" for warning in done.warnings)
         if done.report_error:
             yield f"error: the status could not be written: {done.report_error}"
 
