@@ -4,21 +4,32 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.cli.run import run
 from tests.cli.place import PROGRAM
+from tests.parts.mailbox import Mailbox, mailbox
 from tests.parts.process import until
-from tests.service.site import Site
+from tests.service.site import SPECS, Site
 from tests.test_docs import REPOSITORY, run_all
 
 MEGABYTE = 1024 * 1024
 
 
-def test_a_commit_becomes_a_backup_a_bad_one_changes_nothing_and_a_mended_one_recovers(site: Site) -> None:
+@pytest.fixture
+def box() -> Iterator[Mailbox]:
+    """Where the messages go."""
+    with mailbox() as opened:
+        yield opened
+
+
+def test_a_commit_becomes_a_backup_a_bad_one_changes_nothing_and_a_mended_one_recovers(
+    site: Site, box: Mailbox
+) -> None:
+    notify(site, box)
     site.backup("shop")
     first = site.push()
     with site.running() as running:
@@ -46,9 +57,17 @@ def test_a_commit_becomes_a_backup_a_bad_one_changes_nothing_and_a_mended_one_re
         fixed = site.push()
         until(lambda: site.ready()[0] == "SpecsInForce", "the status did not recover")
         assert site.status()["specCommit"] == fixed
+    titles = [post.json["title"].partition(": ")[2] for post in box.got]
+    assert titles == ["1 failure (specs)", "1 recovery (specs)"], "one each way"
     log = running.log.read_text()
     assert log.count(f"commit {bad[:12]} cannot be used") == 1, "told once, although it was looked at again"
     assert log.splitlines()[-1].endswith("ended as asked; no copy is left half made")
+
+
+def notify(site: Site, box: Mailbox) -> None:
+    site.env["TEAM_URL"] = f"json://127.0.0.1:{box.port}/"
+    team = 'rule321: "off", notifications: [{name: team, apprise: {url: {fromEnv: TEAM_URL}}}]'
+    site.write("destinations.yaml", SPECS.format(root=site.root).replace('rule321: "off"', team))
 
 
 def test_its_own_status_makes_it_do_nothing(site: Site) -> None:
