@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from reconciler import clockjump, observe, plan, report, spec, wiring
-from reconciler.adapters import git, ledger, lock, node
+from reconciler.adapters import ledger, lock, node
 from reconciler.adapters.clock import SystemClock, boot
 from reconciler.apply import Result, run
 from reconciler.errors import ReconcilerError, SpecError
@@ -34,8 +34,8 @@ from reconciler.model import (
 )
 from reconciler.model.status import Status
 from reconciler.ports import Progress, World
-from reconciler.repository import Repository
 from reconciler.restore.documents import carry_out, remembered
+from reconciler.sources import Plain, Source
 from reconciler.spec import Problem
 
 
@@ -64,7 +64,8 @@ class Session(NamedTuple):
 
     ``unreadable`` says why there is a last status that cannot be read: then no destination is adopted, and no status is
     written over it. ``acts`` for a command that may
-    change something; ``recovered`` is what a run that died had left, and what became of it.
+    change something; ``recovered`` is what a run that died had left, and what became of it. ``remarks`` is what
+    there is to know of the repository.
     """
 
     specs: Path
@@ -77,6 +78,7 @@ class Session(NamedTuple):
     unreadable: str = ""
     acts: bool = False
     recovered: Recovered = Recovered()
+    remarks: tuple[Note, ...] = ()
 
     def listings(self) -> dict[str, Listing]:
         """Every destination, listed now; targets are not looked at."""
@@ -102,6 +104,7 @@ class Session(NamedTuple):
         """The plan with notes of what a run that died had left: put right by now, or still to be by one that acts."""
         waiting = () if self.acts else pending(self.world.journal)
         notes = [
+            *self.remarks,
             *(Note("warning", "held", "journal", text) for text in self.recovered.done),
             *(Note("error", "held", "journal", text) for text in self.recovered.failed),
             *(
@@ -177,42 +180,39 @@ class Session(NamedTuple):
 
 
 @contextmanager
-def session(specs: Path) -> Iterator[Session]:
-    """Load the specs and open the world for the block. Raises SpecError when they cannot be used."""
-    repository = git.find(specs)
-    fleet, warnings = spec.load(specs, commit=_revision(repository, specs))
-    book = ledger.open_ledger(specs, repository)
-    previous, unreadable = _last_status(book)
-    with wiring.world(specs) as world:
+def session(specs: Path, source: Source | None = None) -> Iterator[Session]:
+    """Load the specs and open the world for the block. Raises SpecError when they cannot be used.
+
+    ``source`` says where they come from, if not from the folder ``specs`` as it is.
+    """
+    origin = (source or Plain(specs)).origin()
+    fleet, warnings = spec.load(origin.specs, commit=origin.commit)
+    fleet = msgspec.structs.replace(fleet, rejected=origin.rejected)
+    previous, unreadable = _last_status(origin.ledger)
+    with wiring.world(origin.specs) as world:
         now = world.clock.now()
         here = observe.resolve(fleet.on(world.node).at(now), world)
-        yield Session(specs, here, warnings, world, book, now, previous, unreadable)
+        opened = Session(origin.specs, here, warnings, world, origin.ledger, now, previous, unreadable)
+        yield opened._replace(remarks=origin.notes)
 
 
 @contextmanager
-def acting_session(specs: Path) -> Iterator[Session]:
+def acting_session(specs: Path, source: Source | None = None) -> Iterator[Session]:
     """The same for a command that acts: at most one at a time. Raises Locked, SpecError; the latter is reported, too."""
-    with lock.hold(specs), ExitStack() as stack:
-        recovered = _recover(specs)
+    chosen = source or Plain(specs)
+    with lock.hold(chosen.lock), ExitStack() as stack:
+        recovered = recover_first(specs)
         try:
-            opened = stack.enter_context(session(specs))
+            opened = stack.enter_context(session(specs, chosen))
         except SpecError as error:
-            raise SpecError((*error.problems, *recovered.told, *_report_rejected(specs, error))) from None
+            raise SpecError((*error.problems, *recovered.told, *_report_rejected(chosen, error))) from None
         yield opened._replace(acts=True, recovered=recovered)
 
 
-def _recover(specs: Path) -> Recovered:
+def recover_first(specs: Path) -> Recovered:
     """The first act, before the specs are even read: containers come back whatever stands in them."""
     with wiring.world(specs) as world:
         return recover(world)
-
-
-def _revision(repository: Repository | None, specs: Path) -> str | None:
-    """The commit of the specs, with ``-dirty`` where the files are not what was committed. None outside git."""
-    head = repository.head() if repository else None
-    if head and repository and repository.changed(specs):
-        return f"{head}-dirty"
-    return head
 
 
 def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
@@ -224,22 +224,23 @@ def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
 
 def rejected(specs: Path, error: SpecError) -> Status:
     """What the status says of specs that cannot be used; nothing is written. Raises GitError."""
-    previous = None
-    if specs.exists():
-        previous, _ = _last_status(ledger.open_ledger(specs, git.find(specs)))
+    book = Plain(specs).ledger()
+    previous = _last_status(book)[0] if book else None
     return report.rejected(previous, error.problems, node.name(), SystemClock().now())
 
 
-def _report_rejected(specs: Path, error: SpecError) -> tuple[str, ...]:
+def _report_rejected(source: Source, error: SpecError) -> tuple[str, ...]:
     """Say in the status that the specs cannot be used, and why; what else it says stays. Returns why that failed, if it did."""
-    if not specs.exists():
-        return ()
     try:
-        book = ledger.open_ledger(specs, git.find(specs))
+        book = source.ledger()
+        if book is None:
+            return ()
         previous, unreadable = _last_status(book)
         if not unreadable:
             now = SystemClock().now()
             report.publish(report.rejected(previous, error.problems, node.name(), now), previous, book)
+            if unshared := source.share():
+                return (f"the status could not be pushed: {unshared}",)
     except ReconcilerError as failed:
         return (f"the status could not be written: {failed}",)
     return ()

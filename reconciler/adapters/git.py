@@ -1,13 +1,16 @@
 """The git port: reads and writes one branch of the repository that holds the specs. The only module that imports GitPython.
 
-Called by the command line. It works on the object store alone: no index, no work tree, no checkout, no hook, no network.
+Called by the command line. It works on the object store alone: no index, no work tree, no checkout, no hook, and no network
+(``adapters.clone`` builds on it, and has one).
 The repository is always the one that git itself finds from the folder, so git's own ownership checks hold.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +67,7 @@ _ADVICE = (
 )
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """What a git command said: exit code, standard output, standard error."""
 
     code: int
@@ -235,9 +238,16 @@ class GitRepository:
         return answer.out
 
     def _run(
-        self, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None
-    ) -> _Answer:
-        """Run git with ``data`` on its standard input, in a session of its own so that Ctrl-C does not cut it short."""
+        self,
+        *arguments: str,
+        data: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        network: float = 0.0,
+    ) -> Answer:
+        """Run git with ``data`` on its standard input, in a session of its own so that Ctrl-C does not cut it short.
+
+        ``network``: the seconds that a command which talks to a remote may take; it is ended when we are interrupted, too.
+        """
         if shutil.which("git") is None:
             raise GitError(
                 f"{self._folder} is in a git repository, but there is no git program in PATH; install git"
@@ -256,20 +266,32 @@ class GitRepository:
             env={**_ENVIRONMENT, **(environment or {})},
             start_new_session=True,
         )
+        timeout = network or TIMEOUT
         try:
-            out, err = process.communicate(data, timeout=TIMEOUT)
+            out, err = process.communicate(data, timeout=timeout)
         except TimeoutExpired:
-            process.kill()
+            _end(process.pid)
             process.communicate()
             raise GitError(
-                f"git repository {self._folder}: git {arguments[0]} gave no answer within {TIMEOUT:.0f} seconds"
+                f"git repository {self._folder}: git {arguments[0]} gave no answer within {timeout:.0f} seconds"
             ) from None
-        return _Answer(process.returncode, out, err.decode(errors="replace"))
+        except BaseException:
+            if network:  # it may take long; all else ends by itself at once
+                _end(process.pid)
+            raise
+        return Answer(process.returncode, out, err.decode(errors="replace"))
 
-    def _error(self, aim: str, answer: _Answer) -> GitError:
+    def _error(self, aim: str, answer: Answer) -> GitError:
+        """What git said, as one of our errors."""
         lines = [line for line in answer.err.splitlines() if line.strip()] or [f"exit code {answer.code}"]
         reason = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])
         advice = next((f"; {advice}" for sign, advice in _ADVICE if sign in answer.err), "")
         return GitError(
             f"git repository {self._folder}: cannot {aim}: {reason.partition(': ')[2] or reason}{advice}"
         )
+
+
+def _end(group: int) -> None:
+    """End git and what it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -74,11 +74,49 @@ class FolderLedger:
                 raise self._error("write", name, error) from None
         return None
 
+    def time(self) -> datetime:
+        """When the files were last written."""
+        newest = max(path.stat().st_mtime for path in self._folder.glob("[!.]*"))
+        return datetime.fromtimestamp(newest, UTC)
+
+    def all(self) -> dict[str, bytes]:
+        """Every file that was written. Raises ReconcilerError."""
+        names = sorted(path.name for path in self._folder.glob("[!.]*"))
+        return {name: data for name in names if (data := self.read(name)) is not None}
+
     def _error(self, verb: str, name: str, error: OSError) -> ReconcilerError:
         return ReconcilerError(
             f"cannot {verb} the status {self._folder / name}: {error.strerror}; "
             "make the folder usable for this user, or set XDG_STATE_HOME to another one"
         )
+
+
+class KeptLedger:
+    """A branch that other machines may see, and a folder that remembers whatever becomes of the branch.
+
+    ``read`` asks the folder first: a clone can be lost, and a remote's status can be another machine's.
+    """
+
+    def __init__(self, repository: Repository, folder: Path) -> None:
+        self._branch = BranchLedger(repository)
+        self._folder = FolderLedger(folder)
+        self.place = self._branch.place
+
+    def read(self, name: str) -> bytes | None:
+        """The file as this machine wrote it last, else the branch's. Raises ReconcilerError."""
+        kept = self._folder.read(name)
+        return self._branch.read(name) if kept is None else kept
+
+    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+        """Commit the files, then keep them: what could not be committed is still news at the next run. Raises ReconcilerError."""
+        commit = self._branch.write(files, message, time)
+        self._folder.write(files, message, time)
+        return commit
+
+    def renew(self) -> None:
+        """Commit what is kept, for a branch that was lost. Raises ReconcilerError."""
+        if files := self._folder.all():
+            self._branch.write(files, "the status as it was kept", self._folder.time())
 
 
 def open_ledger(specs: Path, repository: Repository | None) -> Ledger:

@@ -20,6 +20,7 @@ from reconciler.cli.init import init
 from reconciler.cli.list import list_
 from reconciler.cli.plan import plan
 from reconciler.cli.restore import restore
+from reconciler.cli.run import run
 from reconciler.cli.schema import schema
 from reconciler.cli.status import status
 from reconciler.cli.validate import validate
@@ -47,7 +48,9 @@ def cli() -> None:
     """  # noqa: D301 - click wants the real \b
 
 
-for command in (init, validate, plan, apply, list_, restore, delete, status, coverage, schema, import_):
+_COMMANDS = (init, validate, plan, apply, run, list_, restore, delete, status, coverage, schema, import_)
+
+for command in _COMMANDS:
     cli.add_command(command)
 
 
@@ -92,6 +95,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _terminate(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a second one would end the cleaning up after the first
     raise _Terminated
 
 

@@ -107,7 +107,7 @@ class Note(msgspec.Struct, frozen=True):
     """Something to know that has no action.
 
     ``topic`` is one of: destination, target, rule321, orphan, foreign, suspended, broken, clock, deletions, leftover, held,
-    labels, discovered, restore, stale, blackout.
+    labels, discovered, restore, repository, stale, blackout.
     """
 
     severity: Severity

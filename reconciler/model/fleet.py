@@ -306,10 +306,18 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[tuple[str, str], ...] = ()
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """A commit of the specs that cannot be used, and what is wrong, a line each. ``in_force`` is the commit that stays."""
+
+    commit: str
+    problems: tuple[str, ...]
+    in_force: str = ""
+
+
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """All specs of one revision. ``commit`` is the git commit they came from (None outside git).
 
-    ``elsewhere`` are the Backups that other nodes carry out.
+    ``elsewhere`` are the Backups that other nodes carry out; ``rejected`` is a newer commit, which is not in force.
     """
 
     destinations: tuple[Destination, ...] = ()
@@ -319,6 +327,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     live: Live = Live()
     elsewhere: tuple[Backup, ...] = ()
+    rejected: Rejected | None = None
 
     def on(self, node: str) -> Fleet:
         """What ``node`` carries out of it: the Backups that name it, and those that name none."""

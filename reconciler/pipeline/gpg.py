@@ -1,4 +1,4 @@
-"""Jobs that encrypt and decrypt with the program gpg. Used by encrypt and decrypt.
+"""Jobs that encrypt and decrypt with the program gpg, and a keyring to verify with. Used by encrypt, decrypt and sources.
 
 Nothing of the user's GnuPG settings plays a part, and no agent is started but where a private key is used: that is what
 only an agent may do.
@@ -6,11 +6,13 @@ only an agent may do.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from reconciler.errors import CipherError, WrongKey
 from reconciler.pipeline.filter import Job, Said
@@ -69,6 +71,20 @@ def fingerprints(files: Sequence[str]) -> tuple[str, ...]:
     home = _home()
     try:
         return tuple(_fingerprint(file, home) for file in files)
+    finally:
+        home.close()
+
+
+@contextlib.contextmanager
+def keyring(file: Path) -> Iterator[Path]:
+    """A GNUPGHOME that knows the public keys in ``file`` and no others. Raises CipherError."""
+    home = _home()
+    try:
+        command = [*_COMMON, f"--homedir={home.path}", "--no-autostart", "--import", "--", str(file)]
+        done = subprocess.run(command, env=bare_environment() | _ENGLISH, capture_output=True, check=False)
+        if b"IMPORT_OK" not in done.stderr:
+            raise CipherError(f"{file} holds no OpenPGP public key that gpg can read")
+        yield home.path
     finally:
         home.close()
 

@@ -6,17 +6,21 @@ children end with it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fcntl import F_SETPIPE_SZ, fcntl
 from typing import IO
 
 CHUNK = 1 << 20
 """Bytes of one piece of a stream, and of the pipes."""
+
+_children: set[subprocess.Popen[bytes]] = set()
+"""Those that were started and not yet reaped."""
 
 _HARMLESS = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
 
@@ -29,19 +33,46 @@ def start(
     With an ``environment`` it gets that one alone, and what no program can do without; otherwise our own, secrets included.
     Raises FileNotFoundError.
     """
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if fed else subprocess.PIPE,
-        bufsize=CHUNK,
-        process_group=0,
-        env=None if environment is None else {**bare_environment(), **environment},
-    )
+    with _undisturbed():
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if fed else subprocess.PIPE,
+            bufsize=CHUNK,
+            process_group=0,
+            env=None if environment is None else {**bare_environment(), **environment},
+        )
+        _children.add(process)
     data = process.stdin if fed else process.stdout
     assert data is not None
     widen(data.fileno())
     return process
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off SIGINT and SIGTERM to the end of the block. In other threads than the main one none is noticed anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    missed: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: missed.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if missed:
+            signal.raise_signal(missed[0])
+
+
+@atexit.register
+def _end_the_rest() -> None:
+    """An interrupt right after a start leaves a child that nobody knows: it ends with us."""
+    for process in tuple(_children):
+        end_group(process)
 
 
 def widen(pipe: int) -> None:
@@ -57,6 +88,7 @@ def bare_environment() -> dict[str, str]:
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a child with all of its group, and reap it. Safe twice."""
+    _children.discard(process)
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -78,7 +78,7 @@ def status(
         node=seen.node,
         spec_commit=fleet.commit,
         conditions=(
-            condition("Ready", ready(destinations), now, previous),
+            condition("Ready", ready(destinations, fleet.rejected), now, previous),
             condition("Converged", converged(rest, outcomes, destinations), now, previous),
             condition("Healthy", healthy(targets, notes), now, previous),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from reconciler.model import Action, Adopt, Create, Outcome, Plan, Recover, Restore
+from reconciler.model import Action, Adopt, Create, Outcome, Plan, Recover, Rejected, Restore
 from reconciler.model.status import (
     Condition,
     ConditionType,
@@ -33,8 +33,12 @@ def condition(
     return Condition(type=type_, status=truth, reason=reason, message=message, last_transition_time=since)
 
 
-def ready(destinations: Sequence[DestinationStatus]) -> Statement:
-    """Whether the specs are in force and every destination can be looked at."""
+def ready(destinations: Sequence[DestinationStatus], rejected: Rejected | None = None) -> Statement:
+    """Whether the newest specs are in force and every destination can be looked at."""
+    if rejected:
+        why = few([*map(clean, rejected.problems)])
+        stays = f"commit {rejected.in_force[:12]} stays in force"
+        return "False", "RevisionRejected", f"commit {rejected.commit[:12]} cannot be used ({stays}): {why}"
     unknown = [f"{item.name} is unknown: {item.why}" for item in destinations if item.state == "unknown"]
     if unknown:
         return "False", "DestinationUnknown", few(unknown)

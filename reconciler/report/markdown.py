@@ -48,6 +48,8 @@ def _wrong(status: Status) -> Iterable[str]:
     ready, converged = status.condition("Ready"), status.condition("Converged")
     if ready.reason == "SpecsInvalid":
         yield f"* **specs**: {escape(ready.message)}. Until they are mended nothing is backed up; the rest is as it was before."
+    if ready.reason == "RevisionRejected":
+        yield f"* **specs**: {escape(ready.message)}"
     for item in status.destinations:
         if item.state == "unknown":
             yield f"* **{escape(item.name)}** cannot be looked at, so nothing is done there: {escape(item.why)}"

@@ -196,9 +196,12 @@ def down(yard: Yard, short: str) -> float:
     return (started - ended).total_seconds()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [("apply", signal.SIGTERM, 143), ("apply", signal.SIGINT, 130), ("run", signal.SIGTERM, 0)],
+)
 def test_a_signal_brings_them_back_in_the_same_process(
-    yard: Yard, project: Project, number: signal.Signals, code: int
+    yard: Yard, project: Project, command: str, number: signal.Signals, code: int
 ) -> None:
     yard.run("db")
     yard.run("web", needs={"db": "service_started"})
@@ -209,7 +212,7 @@ def test_a_signal_brings_them_back_in_the_same_process(
         destination("disk", f"file://{project.folder}/disk"),
         backup("shop", [slow], ["disk"], quiesce={"mode": "stop", "containers": names}),
     )
-    child = project.start("apply")
+    child = project.start(command)
     yard.await_status("exited", "db", "web")
     child.send_signal(number)
     _, err = child.communicate(timeout=30)

@@ -1,0 +1,281 @@
+"""A bare clone that follows one branch of a remote and carries the status back to it. Used by ``sources`` and the service.
+
+It keeps the newest commit alone (depth 1), has no work tree, runs no hook and no filter, and fetches no submodule. Whatever
+becomes of it, it can be made again: nothing is kept here and nowhere else. Only one run works with it at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.adapters.git import Answer, GitRepository
+from reconciler.adapters.remote import Remote
+from reconciler.errors import GitError
+
+ASKING = 15.0
+"""Seconds for the question which commit a branch is at: a service that is told to end waits for the answer."""
+
+FETCHING = 600.0
+PUSHING = 60.0
+_TRIES = 5
+_REPLAYED = 20
+"""Status commits that are put on top of a remote's branch at most, when it has moved; older ones are left out."""
+_SSH_FAILED = "fatal: Could not read from remote repository."
+"""What git says after ssh has said why."""
+
+
+class Blob(NamedTuple):
+    """A file of a commit. ``mode`` is git's: 100644, 100755, or 120000 for a symbolic link."""
+
+    mode: str
+    name: str
+    size: int
+    path: str
+
+
+class _Nowhere(GitRepository):
+    """Git in a folder that is no repository and is in none, so that nothing that is damaged is in its way."""
+
+    def run(self, *arguments: str, environment: Mapping[str, str], network: float) -> Answer:
+        """Run git. Raises GitError."""
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
+        return self._run(*arguments, environment={**ceiling, **environment}, network=network)
+
+
+class Clone(GitRepository):
+    """The clone in ``folder``, which need not be there yet. Every method raises GitError."""
+
+    def __init__(self, folder: Path, remote: Remote) -> None:
+        super().__init__(folder)
+        self.remote = remote
+        self._beside = _Nowhere(folder.parent)
+
+    def _run(
+        self,
+        *arguments: str,
+        data: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        network: float = 0.0,
+    ) -> Answer:
+        """As ever, but a clone that is damaged is not looked for in the folders above it."""
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
+        return super()._run(
+            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network
+        )
+
+    def ask(self, *branches: str) -> dict[str, str]:
+        """The commits of those of ``branches`` that the remote has. Nothing is fetched, and no clone is needed."""
+        names = {f"refs/heads/{branch}": branch for branch in branches}
+        answer = self._beside.run(
+            "ls-remote",
+            *("--", self.remote.url, *names),
+            environment=self.remote.environment(),
+            network=ASKING,
+        )
+        if answer.code:
+            raise self._failed("be reached", answer)
+        lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())
+        return {names[name]: commit for commit, _, name in lines if name in names}
+
+    def follow(self, branch: str, tip: str, status: str, status_tip: str, *, whole: bool) -> str:
+        """Have commit ``tip`` of ``branch``, and the remote's status branch if it has one. Returns the commit of ``branch``.
+
+        ``whole`` fetches every commit of the branch and not the newest alone. A clone that is damaged is made again.
+        """
+        try:
+            self._prepare(len(tip))
+            self._fetch_both(branch, tip, status, status_tip, whole=whole)
+        except GitError:
+            self.ask(branch)  # raises when it is the remote that has gone
+            self.forget()
+            self._prepare(len(tip))
+            self._fetch_both(branch, tip, status, status_tip, whole=whole)
+        return self._ref(_far(branch)) or tip  # somebody may have pushed since it was asked
+
+    def blobs(self, commit: str, path: str) -> Iterator[Blob]:
+        """Every file at or below ``path`` (``.`` for all) in a commit; submodules are left out."""
+        below = () if path == "." else (path,)
+        listing = self._git(
+            f"list {path} of commit {commit[:12]}",
+            "ls-tree",
+            *("-r", "-z", "-l", "--full-tree", "--", commit, *below),
+        )
+        for line in filter(None, listing.split(b"\0")):
+            meta, _, name = line.partition(b"\t")
+            mode, kind, blob, size = meta.decode().split()
+            if kind == "blob":
+                yield Blob(mode, blob, int(size), os.fsdecode(name))
+
+    def content(self, blob: Blob) -> bytes:
+        """A file as it was committed: no line ends, keywords or filters are applied."""
+        return self._git(f"read {blob.path}", "cat-file", "blob", blob.name)
+
+    def signed_by_ssh(self, commit: str, allowed_signers: Path) -> bool:
+        """Whether an SSH key that ``allowed_signers`` lists (as ssh-keygen has it) has signed the commit."""
+        settings = {
+            "gpg.ssh.allowedSignersFile": str(allowed_signers),
+            "gpg.ssh.program": "ssh-keygen",
+            "gpg.minTrustLevel": "fully",  # a good signature of somebody who is not listed has none
+        }
+        return b"SSH SIGNATURE" in self._signature(commit) and self._verified(commit, settings, {})
+
+    def signed_by_gpg(self, commit: str, keyring: Path) -> bool:
+        """Whether an OpenPGP key in the folder ``keyring`` (a GNUPGHOME) has signed the commit."""
+        settings = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.minTrustLevel": "undefined"}
+        home = {"GNUPGHOME": str(keyring)}
+        return b"PGP SIGNATURE" in self._signature(commit) and self._verified(commit, settings, home)
+
+    def _signature(self, commit: str) -> bytes:
+        """The first line of a commit's signature; empty without one."""
+        header = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit).partition(b"\n\n")[0]
+        signs = (b"gpgsig ", b"gpgsig-sha256 ")
+        return next((line for line in header.splitlines() if line.startswith(signs)), b"")
+
+    def _verified(self, commit: str, settings: Mapping[str, str], environment: Mapping[str, str]) -> bool:
+        chosen = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return self._run(*chosen, "verify-commit", "--", commit, environment=environment).code == 0
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether ``commit`` is ``ancestor`` or builds on it."""
+        return self._run("merge-base", "--is-ancestor", ancestor, commit).code == 0
+
+    def known(self, branch: str) -> str | None:
+        """The commit that the remote's branch was at when it was last fetched."""
+        return self._ref(_far(branch)) if (self._folder / "HEAD").is_file() else None
+
+    def forget(self) -> None:
+        """Remove the clone: it is damaged, and the next look makes it again."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def tip(self, branch: str) -> str | None:
+        """The commit of our own branch."""
+        return self._ref(f"refs/heads/{branch}")
+
+    def publish(self, branch: str) -> bool:
+        """Bring our own branch to the remote: on top of what is there, and never by force. Whether it had anything to bring."""
+        for _ in range(_TRIES):
+            here, there = self.tip(branch), self._ref(_far(branch))
+            if here is None or here == there:
+                return False
+            new = self._rebased(branch, here, there)
+            answer = self._remote("push", "--quiet", "--", self.remote.url, f"{new}:refs/heads/{branch}")
+            if answer.code == 0:
+                self._git("note what was pushed", "update-ref", _far(branch), new)
+                return True
+            tip = self.ask(branch).get(branch, "")
+            if tip == (there or ""):
+                raise self._failed(f"take the branch {branch}", answer)
+            self._fetch_status(branch, tip)
+        raise GitError(
+            f"repository {self.remote.shown}: others push to {branch} all the time; it is tried again"
+        )
+
+    def _rebased(self, branch: str, here: str, there: str | None) -> str:
+        """Our branch on top of theirs; ours alone where they have none."""
+        if there is None:
+            if not self._is_cut(here):
+                return here
+            commits = [here]  # what came before is not here, so nobody would take a commit that builds on it
+        elif self.descends(here, there):
+            return here
+        else:
+            listed = self._git(
+                "list our status", "rev-list", "--reverse", f"-n{_REPLAYED}", here, f"^{there}"
+            )
+            commits = listed.decode().split()
+        tip = there
+        for commit in commits:
+            tip = self._replayed(commit, tip)
+        assert tip is not None
+        self._git(f"move branch {branch}", "update-ref", f"refs/heads/{branch}", tip, here)
+        return tip
+
+    def _replayed(self, commit: str, onto: str | None) -> str:
+        """``commit`` once more, with ``onto`` as its parent, whose other files stay."""
+        entries = {**(self._entries(onto) if onto else {}), **self._entries(commit)}
+        data = b"".join(meta + b"\t" + name + b"\0" for name, meta in entries.items())
+        tree = self._git("store the tree", "mktree", "-z", data=data).decode().strip()
+        if onto and self._tree_of(onto) == tree:
+            return onto
+        raw = self._git("read our status", "cat-file", "commit", commit)
+        header, _, message = raw.partition(b"\n\n")
+        kept = [line for line in header.split(b"\n") if line.startswith((b"author ", b"committer "))]
+        parents = [b"parent " + onto.encode()] if onto else []
+        body = b"\n".join([b"tree " + tree.encode(), *parents, *kept]) + b"\n\n" + message
+        made = self._git("store the commit", "hash-object", "-w", "-t", "commit", "--stdin", data=body)
+        return made.decode().strip()
+
+    def _entries(self, commit: str) -> dict[bytes, bytes]:
+        listing = self._git("read a status", "ls-tree", "--full-tree", "-z", commit)
+        pairs = (line.partition(b"\t") for line in listing.split(b"\0") if line)
+        return {name: meta for meta, _, name in pairs}
+
+    def _is_cut(self, commit: str) -> bool:
+        """Whether commits that it builds on are missing, since the remote once had them and we never fetched them."""
+        shallow = self._folder / "shallow"
+        cut = shallow.read_text().split() if shallow.exists() else []
+        roots = self._git("look for the first status", "rev-list", "--max-parents=0", commit).decode().split()
+        return any(root in cut for root in roots)
+
+    def _prepare(self, length: int) -> None:
+        """A clone that git can use: what a killed run left locked is unlocked, since nobody else works here."""
+        if not (self._folder / "HEAD").is_file():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True, mode=0o700)
+            kind = "sha256" if length == 64 else "sha1"
+            self._git("make the clone", "init", "--quiet", "--bare", "--template=", f"--object-format={kind}")
+            return
+        for lock in (*self._folder.glob("*.lock"), *(self._folder / "refs").rglob("*.lock")):
+            lock.unlink(missing_ok=True)
+        self._git("check the clone", "fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+
+    def _fetch_both(self, branch: str, tip: str, status: str, status_tip: str, *, whole: bool) -> None:
+        depth = ("--unshallow",) if (self._folder / "shallow").exists() else ()
+        self._fetch(branch, tip, *(depth if whole else ("--depth=1",)))
+        if status_tip:
+            self._fetch_status(status, status_tip)
+        elif self._ref(_far(status)):
+            self._git("forget their status", "update-ref", "-d", _far(status))
+
+    def _fetch_status(self, branch: str, tip: str) -> None:
+        """Their status: at first its newest commit, then every one since, so that it is seen which of ours it has."""
+        self._fetch(branch, tip, *(() if self._ref(_far(branch)) else ("--depth=1",)))
+
+    def _fetch(self, branch: str, tip: str, *depth: str) -> None:
+        """Have the commit that the remote's branch is at, under ``refs/remotes/origin``."""
+        if not tip or self._ref(_far(branch)) == tip:
+            return
+        answer = self._remote(
+            *("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"),
+            *("--force", "--update-shallow", *depth, "--"),
+            *(self.remote.url, f"refs/heads/{branch}:{_far(branch)}"),
+        )
+        if answer.code:
+            raise self._failed(f"give the branch {branch}", answer)
+
+    def _remote(self, *arguments: str) -> Answer:
+        seconds = PUSHING if arguments[0] == "push" else FETCHING
+        return self._run(
+            *("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"),
+            *arguments,
+            environment=self.remote.environment(),
+            network=seconds,
+        )
+
+    def _failed(self, what: str, answer: Answer) -> GitError:
+        """What the remote said, in one line."""
+        lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
+        telling = [line for line in lines if line.startswith(("remote: ", "fatal: ", "error: ", "! "))]
+        first = (telling or lines or [f"exit code {answer.code}"])[0]
+        before = lines[: lines.index(first)] if first == _SSH_FAILED else []
+        text = before[-1] if before else first.partition(": ")[2] or first
+        return GitError(f"repository {self.remote.shown} cannot {what}: {text.strip()}")
+
+
+def _far(branch: str) -> str:
+    """Where the remote's branch is kept here."""
+    return f"refs/remotes/origin/{branch}"

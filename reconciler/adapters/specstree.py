@@ -1,0 +1,146 @@
+"""The specs of the commit in force, as files in a private folder: always at the same path. Used by ``sources``.
+
+It is replaced as a whole, so a kill leaves the old specs or the new ones. Hostile trees cost an error: names are checked,
+links stay inside, and sizes have limits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+
+from reconciler.adapters.clone import Blob, Clone
+from reconciler.errors import SpecError
+
+MOST_FILES = 2000
+MOST_BYTES = 16 * 1024 * 1024
+_LINK = "120000"
+_COMMIT = "commit"
+_VERIFIED = "verified"
+_FILES = "files"
+
+
+class SpecsTree:
+    """The folder ``specs`` below ``folder``: the commit's name, and the files of one path in it."""
+
+    def __init__(self, folder: Path, path: str) -> None:
+        self._now = folder / "specs"
+        self._next = folder / "specs.next"
+        self._old = folder / "specs.old"
+        self._path = path
+
+    @property
+    def path(self) -> str:
+        """The path in the repository."""
+        return self._path
+
+    @property
+    def specs(self) -> Path:
+        """Where the specs in force are."""
+        return self._now / _FILES / self._path
+
+    @property
+    def candidate(self) -> Path:
+        """Where those are that ``write`` wrote."""
+        return self._next / _FILES / self._path
+
+    def commit(self, *, verified: bool) -> str | None:
+        """The commit in force; None before the first one. ``verified``: one whose signature nobody looked at does not count."""
+        if not self._now.exists() and self._old.exists():
+            self._old.rename(self._now)  # a kill between the two renames of ``enforce``
+        if verified and not (self._now / _VERIFIED).exists():
+            return None
+        try:
+            return (self._now / _COMMIT).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+
+    def write(self, clone: Clone, commit: str, *, verified: bool) -> None:
+        """Write the files of a commit beside those in force. Raises SpecError when they cannot be, GitError when git fails."""
+        self.discard()
+        files = self._next / _FILES
+        files.mkdir(parents=True, mode=0o700)
+        for blob in (blobs := _bounded(clone, commit, self._path)):
+            try:
+                _put(clone, blob, files / _checked(blob))
+            except (OSError, ValueError) as error:
+                raise SpecError((f"{blob.path}: cannot be written: {error}",)) from None
+        for blob in blobs:
+            if blob.mode == _LINK:
+                root = Path(os.path.realpath(files)) / self._path
+                _check_link(blob, files / _checked(blob), root)
+        (self._next / _COMMIT).write_text(commit, encoding="ascii")
+        if verified:
+            (self._next / _VERIFIED).touch()
+
+    def enforce(self) -> None:
+        """Let what ``write`` wrote be the specs in force."""
+        shutil.rmtree(self._old, ignore_errors=True)
+        _sync(self._next)
+        if self._now.exists():
+            self._now.rename(self._old)
+        self._next.rename(self._now)
+        _sync_one(self._now.parent)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove what ``write`` wrote."""
+        shutil.rmtree(self._next, ignore_errors=True)
+
+
+def _put(clone: Clone, blob: Blob, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if blob.mode == _LINK:
+        place.symlink_to(os.fsdecode(clone.content(blob)))
+        return
+    place.touch(mode=0o700 if blob.mode == "100755" else 0o600, exist_ok=False)
+    place.write_bytes(clone.content(blob))
+
+
+def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
+    blobs = sorted(
+        clone.blobs(commit, path), key=lambda blob: blob.mode == _LINK
+    )  # nothing is written through one
+    if not blobs:
+        raise SpecError((f"{path}: there is no such folder in this commit",))
+    if len(blobs) > MOST_FILES or sum(blob.size for blob in blobs) > MOST_BYTES:
+        size = sum(blob.size for blob in blobs)
+        why = (
+            f"{path}: holds {len(blobs)} files of {size} bytes, and a folder of specs has at most {MOST_FILES} files and "
+            f"{MOST_BYTES // 2**20} MiB. Keep data elsewhere, or name a smaller folder with --path"
+        )
+        raise SpecError((why,))
+    return blobs
+
+
+def _checked(blob: Blob) -> PurePosixPath:
+    """The path of a file, relative and without ways out."""
+    path = PurePosixPath(blob.path)
+    if path.is_absolute() or {"..", ".git"} & {part.lower() for part in path.parts}:
+        raise SpecError((f"{blob.path}: is no name that a repository may have",))
+    return path
+
+
+def _check_link(blob: Blob, place: Path, root: Path) -> None:
+    if not Path(os.path.realpath(place)).is_relative_to(root):
+        raise SpecError(
+            (f"{blob.path}: a link that leaves the folder of the specs: put the file there itself",)
+        )
+
+
+def _sync(folder: Path) -> None:
+    """Have everything below a folder on disk."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            if not (Path(here) / name).is_symlink():
+                _sync_one(Path(here) / name)
+        _sync_one(Path(here))
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

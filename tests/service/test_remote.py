@@ -1,0 +1,113 @@
+"""Remotes over https and ssh, from real servers; and the addresses that are none."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.adapters.remote import remote
+from reconciler.adapters.secrets import redact
+from reconciler.errors import GitError, SecretError
+from reconciler.model import FromEnv, FromFile, Secret
+from reconciler.sources import Followed
+from tests.parts.githttps import TOKEN, git_https
+from tests.parts.sftp import SftpServer
+from tests.service.site import Site
+from tests.service.test_sources import TIME, state
+
+
+def follow(site: Site, url: str, token: Secret | None = None, **keys: Path) -> Followed:
+    return Followed(remote(url, token, **keys), "main", "backup.d", state(site))
+
+
+def follows_and_shares(site: Site, source: Followed) -> None:
+    """It takes a commit, and brings its status."""
+    site.backup("shop")
+    commit = site.push()
+    origin = source.origin()
+    assert (origin.commit, origin.notes) == (commit, ())
+    origin.ledger.write({"status.json": b"{}"}, "one", TIME)
+    assert source.share() == ""
+    assert site.git("show", "backup-status:status.json", at=site.remote) == "{}"
+    site.backup("wiki")
+    commit = site.push()
+    assert source.look() == source.origin().commit == commit
+
+
+def why(source: Followed) -> str:
+    """What keeps it from asking."""
+    with pytest.raises(GitError) as error:
+        source.look()
+    return str(error.value)
+
+
+def test_https_with_a_token(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.git("config", "http.receivepack", "true", at=site.remote)
+    with git_https(site.root) as server:
+        url = server.url("remote.git")
+        monkeypatch.setenv("FORGE", TOKEN)
+        token = FromEnv(from_env="FORGE")
+        assert "cannot be reached: " in why(follow(site, url, token)), "a certificate that nobody vouches for"
+        assert server.asked == []
+        monkeypatch.setenv("GIT_SSL_CAINFO", str(server.certificate))
+        follows_and_shares(site, follow(site, url, token))
+        assert redact(f"{TOKEN} {server.asked[-1]}") == "[secret] Basic [secret]"
+        assert all(TOKEN.encode() not in path.read_bytes() for path in files(state(site)))
+
+        monkeypatch.setenv("FORGE", "wrong")
+        assert "cannot be reached: " in why(follow(site, url, token))
+        assert "cannot be reached: " in why(follow(site, url)), "no token, and nobody is asked for one"
+        monkeypatch.delenv("FORGE")
+        with pytest.raises(SecretError, match="environment variable FORGE is not set"):
+            follow(site, url, token).look()
+
+        with git_https(site.root / "data") as elsewhere:
+            monkeypatch.setenv("FORGE", TOKEN)
+            server.moved = elsewhere.url("")
+            assert "cannot be reached: " in why(follow(site, url, token))
+            assert elsewhere.asked == [], "a token goes nowhere else"
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_ssh_with_a_key_and_known_hosts(site: Site, sftp_server: SftpServer, tmp_path: Path) -> None:
+    known, other = tmp_path / "known hosts", tmp_path / "other"
+    known.write_text(f"{sftp_server.known_hosts}\n")
+    key = sftp_server.private_key.with_suffix(".pub").read_text()
+    other.write_text(f"[127.0.0.1]:{sftp_server.port} {key}")
+    url = f"ssh://{sftp_server.user}@127.0.0.1:{sftp_server.port}{site.remote}"
+    follows_and_shares(site, follow(site, url, ssh_key=sftp_server.private_key, known_hosts=known))
+    assert "cannot be reached: Host key verification failed" in why(
+        follow(site, url, ssh_key=sftp_server.private_key, known_hosts=other)
+    )
+    wrong = tmp_path / "key"
+    wrong.write_text("no key")
+    wrong.chmod(0o600)
+    assert "Permission denied (publickey)" in why(follow(site, url, ssh_key=wrong, known_hosts=known))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://git.example.com/x.git", "the repository is given as a path"),
+        ("git://git.example.com/x.git", "the repository is given as a path"),
+        ("ext::sh -c touch% /x", "cannot be reached"),
+        ("https://me:secret@git.example.com/x.git", "holds a password"),
+        ("ssh://git@git.example.com/x.git", "--ssh-key FILE and --known-hosts FILE"),
+        ("git@git.example.com:x.git", "--ssh-key FILE and --known-hosts FILE"),
+        ("ssh://-oProxyCommand=x/y", "the repository is given as a path"),
+        ("https://git.example.com/a\nb", "the repository is given as a path"),
+        ("--upload-pack=x", "cannot be reached"),
+    ],
+)
+def test_addresses_that_are_none(site: Site, address: str, said: str) -> None:
+    with pytest.raises(GitError) as error:
+        follow(site, address).look()
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_token_is_for_https_alone(site: Site) -> None:
+    with pytest.raises(GitError, match="a token is for https:// alone"):
+        remote(str(site.remote), FromFile(from_file="/x"))
