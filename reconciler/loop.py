@@ -188,6 +188,7 @@ def session(specs: Path, source: Source | None = None) -> Iterator[Session]:
     origin = (source or Plain(specs)).origin()
     fleet, warnings = spec.load(origin.specs, commit=origin.commit)
     fleet = msgspec.structs.replace(fleet, rejected=origin.rejected)
+    warnings = origin.named(warnings)
     previous, unreadable = _last_status(origin.ledger)
     with wiring.world(origin.specs) as world:
         now = world.clock.now()

@@ -6,7 +6,7 @@ A followed branch has a last good revision: a newer commit that cannot be used i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from reconciler.errors import CipherError, GitError, SpecError
 from reconciler.model import Fleet, Note, Rejected
 from reconciler.pipeline import gpg
 from reconciler.repository import Repository
+from reconciler.spec import Problem
 
 _OPENPGP = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
@@ -29,7 +30,8 @@ _OPENPGP = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 class Origin(NamedTuple):
     """Specs to load, the commit they are of, and where their status is kept.
 
-    ``rejected`` is a newer commit that cannot be used; ``notes`` is what else there is to know of the repository.
+    ``rejected`` is a newer commit that cannot be used; ``notes`` is what else there is to know of the repository. ``root`` is the
+    folder of our own that stands for the repository, and that nobody needs to read of.
     """
 
     specs: Path
@@ -37,6 +39,14 @@ class Origin(NamedTuple):
     ledger: Ledger
     rejected: Rejected | None = None
     notes: tuple[Note, ...] = ()
+    root: Path | None = None
+
+    def named(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Problems with the names that their files have in the repository."""
+        return tuple(
+            msgspec.structs.replace(problem, file=problem.file.removeprefix(f"{self.root}/"))
+            for problem in problems
+        )
 
 
 class Source(Protocol):
@@ -110,7 +120,7 @@ class Followed:
             raise SpecError(_first(rejected) if rejected else tuple(note.message for note in notes))
         if rejected:
             rejected = msgspec.structs.replace(rejected, in_force=commit)
-        return Origin(self._tree.specs, commit, self.ledger(), rejected, notes)
+        return Origin(self._tree.specs, commit, self.ledger(), rejected, notes, self._tree.root)
 
     def ledger(self) -> ledger.KeptLedger:
         """The branch of the clone, and a folder beside it."""

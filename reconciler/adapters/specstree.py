@@ -36,9 +36,14 @@ class SpecsTree:
         return self._path
 
     @property
+    def root(self) -> Path:
+        """What stands for the repository's top folder."""
+        return self._now / _FILES
+
+    @property
     def specs(self) -> Path:
         """Where the specs in force are."""
-        return self._now / _FILES / self._path
+        return self.root / self._path
 
     @property
     def candidate(self) -> Path:

@@ -13,9 +13,10 @@ import pytest
 from reconciler.adapters import specstree
 from reconciler.adapters.remote import remote
 from reconciler.errors import SpecError
+from reconciler.loop import session
 from reconciler.pipeline.gpg_home import Home
 from reconciler.sources import Followed, Origin
-from tests.service.site import Site
+from tests.service.site import SPECS, Site
 
 TIME = datetime(2026, 1, 20, 3, 10, tzinfo=UTC)
 
@@ -64,6 +65,15 @@ def test_the_files_are_those_of_the_commit(site: Site, source: Followed) -> None
     assert not (specs.parent / "README").exists()
     assert not list(specs.rglob(".git*"))
     assert specs.parent.stat().st_mode & 0o077 == 0
+
+
+def test_warnings_name_files_as_the_repository_does(site: Site, source: Followed) -> None:
+    site.write("destinations.yaml", SPECS.format(root=site.root).replace('rule321: "off"', "rule321: warn"))
+    site.push()
+    with session(Path("backup.d"), source) as opened:
+        assert [(problem.severity, problem.file) for problem in opened.warnings] == [
+            ("warning", "backup.d/shop.yaml")
+        ]
 
 
 def _blob(site: Site, commit: str, path: str) -> bytes:
