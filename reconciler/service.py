@@ -78,6 +78,9 @@ class Watcher(Progress, Protocol):
     def away(self, why: str) -> None:
         """The specs could not be asked for, for the first time since they could."""
 
+    def sleeps(self, seconds: float) -> None:
+        """It waits, for at most so long."""
+
 
 class Service:
     """Ticks over one source of specs. ``interval`` is the seconds between two looks at it."""
@@ -95,7 +98,7 @@ class Service:
         self._failures = 0
         self._slot: datetime | None = None
         self._poll = self._again = 0.0
-        self._ending = False
+        self._ending = self._poked = False
 
     def forever(self) -> None:
         """Tick and sleep until ``end`` is called, or an interrupt comes."""
@@ -104,10 +107,17 @@ class Service:
         while True:
             if reason:
                 self.tick(reason)
-            rung = not self._ending and self._bell.wait(self._pause())
+            pause = self._pause()
+            self._watcher.sleeps(pause)
+            rung = not self._ending and self._bell.wait(pause)
             if self._ending:
                 return
             reason = self._reason(rung=rung)
+
+    def poke(self) -> None:
+        """Have the specs asked for now, from any thread; a tick follows if there are others."""
+        self._poked = True
+        self._bell.knock()
 
     def end(self) -> None:
         """End before the next tick; from a signal handler, too."""
@@ -151,7 +161,11 @@ class Service:
     def _reason(self, *, rung: bool) -> Reason | None:
         """Why a tick is due now; None when none is."""
         now = self._clock.monotonic()
-        changed = self._look() if rung or now >= self._poll else False
+        poked, self._poked = (
+            self._poked,
+            False,
+        )  # before the look: what is pushed during it is seen by the next
+        changed = self._look() if rung or poked or now >= self._poll else False
         if rung or changed:
             self._failures = 0
             return "asked" if rung else "specs"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from reconciler.cli.listen import Page, Watched, listen_options
 from reconciler.cli.output import PATH
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _LEAST = 1.0
     show_envvar=True,
     help="Where clones and the journal are kept.",
 )
+@listen_options
 @click.option("--once", is_flag=True, help="One tick, then end.")
 def run(
     path: Path | None,
@@ -71,7 +73,7 @@ def run(
     state_dir: Path | None,
     *,
     once: bool,
-    **following: Any,
+    **more: Any,
 ) -> None:
     """Keep the backups what the specs want: fetch, observe, plan, apply, report; then sleep until there is something to do.
 
@@ -84,6 +86,7 @@ def run(
       reconciler run
       reconciler run --repo https://git.example.com/ops/backups.git --token-file token
       reconciler run --repo git@git.example.com:ops/backups.git --ssh-key key --known-hosts hosts
+      reconciler run --listen 127.0.0.1:8080
     """  # noqa: D301 - click wants the real \b
     from reconciler.adapters.bell import Bell, signals
     from reconciler.cli.servicelog import ServiceLog
@@ -92,15 +95,22 @@ def run(
     seconds = _seconds(interval)
     if state_dir is not None:
         os.environ["RECONCILER_STATE_DIR"] = str(state_dir.absolute())  # the journal is kept there, too
-    source, name = _source(path, repo, _Following(**following))
+    page = Page(**{key: more.pop(key) for key in Page._fields})
+    source, name = _source(path, repo, _Following(**more))
     log = ServiceLog()
     bell = Bell()
-    service = Service(source, seconds, log, bell)
     if once:
-        raise click.exceptions.Exit(int(not service.tick("start").ok))
-    log.told(f"follows {name}, every {interval}")
-    with suppress(KeyboardInterrupt), signals(bell, service.end):
-        service.forever()
+        if page.listen:
+            raise click.UsageError("--once ends after one tick: there is nobody to --listen")
+        raise click.exceptions.Exit(int(not Service(source, seconds, log, bell).tick("start").ok))
+    live = page.live(source)
+    service = Service(source, seconds, Watched(log, live) if live else log, bell)
+    with page.served(live, service.poke) as address:
+        if address:
+            log.told(f"the page is at http://{address}/")
+        log.told(f"follows {name}, every {interval}")
+        with suppress(KeyboardInterrupt), signals(bell, service.end):
+            service.forever()
     log.told("ended as asked; no copy is left half made")
 
 

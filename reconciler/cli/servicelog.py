@@ -67,6 +67,9 @@ class ServiceLog:
     def away(self, why: str) -> None:
         """Nothing: the tick that follows says so."""
 
+    def sleeps(self, seconds: float) -> None:
+        """Nothing: it is what a service does."""
+
     def ended(self, tick: Tick) -> None:
         """Say what is new."""
         if tick.fleet and tick.fleet.commit and tick.fleet.commit != self._commit:

@@ -23,11 +23,19 @@ from reconciler.model import (
     Restore,
     Severity,
 )
-from reconciler.naming import parse
+from reconciler.report.actions import details, sign, subject, verb
 from reconciler.wording import size_text
 
 _INDENT = " " * 12
 _COLOUR: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "blue"}
+_OF_ACTION: dict[type[Action], str] = {
+    Create: "green",
+    Adopt: "green",
+    Replicate: "yellow",
+    Recover: "yellow",
+    Restore: "magenta",
+    Prune: "red",
+}
 
 
 def show_plan(plan: Plan) -> None:
@@ -49,9 +57,8 @@ def show_notes(notes: Iterable[Note]) -> None:
 
 def line(action: Action) -> str:
     """One action as ``sign verb what where``."""
-    sign, colour, what = _parts(action)
-    verb = type(action).__name__.lower()
-    return f"{click.style(f'{sign} {verb:<9}', fg=colour)} {what}"
+    signed = click.style(f"{sign(action)} {verb(action):<9}", fg=_OF_ACTION[type(action)])
+    return f"{signed} {subject(action)}  {details(action)}".rstrip()
 
 
 def explained(text: str, reason: str) -> str:
@@ -64,40 +71,11 @@ def explained(text: str, reason: str) -> str:
     return f"{text}\n{click.style(folded, dim=True)}"
 
 
-def _parts(action: Action) -> tuple[str, str, str]:
-    match action:
-        case Create():
-            held = f"; {', '.join(action.holds)}" if action.holds else ""
-            return "+", "green", f"{action.target}  {action.tier} → {', '.join(action.destinations)}{held}"
-        case Replicate():
-            way = f"{action.sources[0]} → {action.destination}"
-            return "~", "yellow", f"{action.target}  {_which(action.key)}  {way}, {size_text(action.size)}"
-        case Prune():
-            what = f"{action.target}  {_which(action.key)}  at {action.destination}, {size_text(action.size)}"
-            return "-", "red", what
-        case Restore():
-            place = action.to or "where it came from"
-            return (
-                "~",
-                "magenta",
-                f"{action.target}  {_which(action.key)}  to {place}, {size_text(action.size)}",
-            )
-        case Recover():
-            return "~", "yellow", f"{action.key}  at {action.destination}"
-        case Adopt():
-            return "+", "green", action.destination
-
-
-def _which(key: str) -> str:
-    artifact = parse(key)
-    return f"{artifact.tier} {artifact.time:%Y-%m-%d %H:%M}Z" if artifact else key
-
-
 def summary(plan: Plan) -> str:
     """The last line: what there is to do."""
     if not plan.actions:
         return _idle(plan)
-    counts = Counter(type(action).__name__.lower() for action in plan.actions)
+    counts = Counter(verb(action) for action in plan.actions)
     return "Plan: " + ", ".join(f"{count} to {verb}" for verb, count in counts.items()) + "."
 
 

@@ -1,0 +1,130 @@
+"""The page of a service that runs: a real remote, real backups, a real webhook."""
+
+import hmac
+import http.client
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.parts.process import free_port, until
+from tests.service.site import Site
+from tests.web.place import SECRET, TOKEN
+
+MEGABYTE = 1_000_000
+
+
+class Client(NamedTuple):
+    """Asks a page for text."""
+
+    port: int
+    token: str = ""
+
+    def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        try:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_push_shows_at_once_by_a_webhook(remote: Site, measured: Callable[[str], None]) -> None:
+    """The interval is an hour: without the webhook nothing would happen."""
+    client = Client(free_port())
+    remote.env["HOOK"] = SECRET
+    remote.backup("shop")
+    remote.push()
+    options = ("--interval", "1h", "--listen", str(client.port), "--webhook-secret-from-env", "HOOK")
+    with remote.running(*options) as running:
+        running.told(f"the page is at http://127.0.0.1:{client.port}/")
+        until(lambda: client.get("/readyz")[0] == 200, "it does not become ready")
+        assert "shop/files" in client.get("/")[1]
+        assert client.get("/healthz")[0] == 200
+        assert client.get("/metrics")[0] == 200
+        push = b'{"ref": "refs/heads/main"}'
+        signed = "sha256=" + hmac.digest(SECRET.encode(), push, "sha256").hex()
+        assert client.get("/hooks/git", "POST", push, **{"X-Hub-Signature-256": "sha256=0"})[0] == 403
+        assert client.get("/hooks/git", "POST", push, **{"X-Hub-Signature-256": signed})[0] == 202
+        remote.backup("wiki")
+        commit = remote.push()
+        assert client.get("/hooks/git", "POST", push, **{"X-Hub-Signature-256": signed})[0] == 202
+        until(lambda: commit[:12] in client.get("/")[1], "the push does not show")
+        assert "/targets/wiki/files" in client.get("/")[1]
+        assert len(remote.copies("wiki")) == 1
+        log = running.log.read_text()
+        assert "the specs have changed" in log
+        assert "asked to look" not in log, "it looked at the repository, and no more"
+        assert SECRET not in log
+        measured(f"a service with its page: {running.memory() / MEGABYTE:.0f} MB at most")
+        assert running.memory() < 80 * MEGABYTE
+
+
+def test_a_slow_backup_is_seen_while_it_goes_on_and_ends_with_the_service(remote: Site) -> None:
+    client = Client(free_port(), TOKEN)
+    begun = remote.root / "begun"
+    os.mkfifo(begun)
+    slow = f"head -c 9000000 /dev/urandom; echo $$ >{begun}; exec sleep 300"
+    remote.backup("slow", f"kind: command, extension: txt, backup: '{slow}'")
+    remote.push()
+    (remote.root / "token").write_text(f"{TOKEN}\n")
+    where = ("--listen", f"0.0.0.0:{client.port}", "--listen-token-file", str(remote.root / "token"))
+    with remote.running(*where) as running:
+        begun.read_text()  # opening it waits for the command
+        until(lambda: re.search(r"[1-9]\.\d MiB · ", client.get("/")[1]) is not None, "no bytes are shown")
+        page = client.get("/")[1]
+        assert "create <strong>slow/dump</strong>" in page
+        assert client.get("/healthz")[0] == 200
+        assert Client(client.port).get("/")[0] == 401
+        running.child.send_signal(signal.SIGTERM)
+        assert running.child.wait(30) == 0
+    assert remote.copies() == []
+
+
+def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
+    client = Client(free_port())
+    remote.write(
+        "shop.yaml", "apiVersion: reconciler/v1\nkind: Backup\nmetadata: {name: shop}\nspec: {nope: 1}\n"
+    )
+    remote.push()
+    with remote.running("--listen", f"localhost:{client.port}"):
+        until(lambda: "shop.yaml:4" in client.get("/readyz")[1], "the file and line are not told")
+        assert client.get("/readyz")[0] == 503
+        assert client.get("/healthz")[0] == 200
+        assert "shop.yaml:4" in client.get("/")[1]
+        remote.backup("shop")
+        remote.push()
+        until(lambda: client.get("/readyz")[0] == 200, "it does not recover")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--listen", "0.0.0.0:8080"], "needs a token: --listen-token-from-env NAME or --listen-token-file FILE"),
+        (["--listen", "nonsense:x"], "'nonsense:x' is no address to listen on"),
+        (["--listen", "8080", "--listen-token-from-env", "NOT_SET"], "the variable NOT_SET is not set"),
+        (["--listen", "8080", "--webhook-secret-file", "none"], "none cannot be read"),
+        (["--webhook-secret-from-env", "X"], "go with --listen"),
+        (["--listen", "8080", "--once"], "there is nobody to --listen"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be(remote: Site, options: list[str], said: str) -> None:
+    remote.backup("shop")
+    remote.push()
+    with remote.running(*options) as running:
+        assert running.child.wait(20) != 0
+        assert said in " ".join(running.log.read_text().split())
