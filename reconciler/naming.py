@@ -22,6 +22,9 @@ MARKER = ".reconciler.json"
 INTENT_FOLDER = ".intents/"
 """Where a run announces the artifact that it is about to write: ``.intents/{node}/{artifact key}``."""
 
+LEASE_FOLDER = ".leases/"
+"""Where runs take turns: ``.leases/{scope}/{token}``; the highest token of a scope has the lease, or had it last."""
+
 PART = ".part"
 """Suffix of a file that is still being written, at destinations that rename."""
 
@@ -86,6 +89,19 @@ def manifest_key(key: str) -> str:
 def intent_key(node: str, key: str) -> str:
     """Key of the record that ``node`` is about to write the artifact ``key``."""
     return f"{INTENT_FOLDER}{node}/{key}"
+
+
+def lease_key(scope: str, token: int) -> str:
+    """Key of the lease ``token`` of ``scope``: the name of a node, or ``any`` for what any may carry out."""
+    return f"{LEASE_FOLDER}{scope}/{token:09d}"
+
+
+def parse_lease(key: str) -> tuple[str, int] | None:
+    """(scope, token) of a lease, or None for every other object."""
+    scope, _, token = key.removeprefix(LEASE_FOLDER).partition("/")
+    if not (key.startswith(LEASE_FOLDER) and scope and token.isascii() and token.isdigit()):
+        return None
+    return scope, int(token)
 
 
 def intent_content(time: datetime) -> bytes:

@@ -28,9 +28,6 @@ class Clock(Protocol):
         """Seconds since some fixed moment, for durations."""
 
 
-# --- storage ---------------------------------------------------------------------------------------------------------
-
-
 class Stored(msgspec.Struct, frozen=True):
     """One object of a listing: key relative to the root, size in bytes."""
 
@@ -77,8 +74,15 @@ class Store(Protocol):
     Messages name the destination and the key, never a secret.
     """
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether ``claim`` is atomic here, as far as is known after the first one."""
+
     def list(self) -> Iterable[Stored]:
-        """Every object, in one pass and uncached; parts of unfinished writes included where they are visible."""
+        """Every object, in one pass and uncached; parts of unfinished writes included where they are visible.
+
+        What lies in folders whose name begins with a dot is looked at before the rest.
+        """
 
     def read(self, key: str) -> Reader:
         """Open ``key``. Raises Missing."""
@@ -92,6 +96,9 @@ class Store(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Write a small object, atomically and durably."""
 
+    def claim(self, key: str, data: bytes) -> bool:
+        """The same unless ``key`` is there: False when it is, with other bytes. Of many at once one succeeds."""
+
     def delete(self, key: str) -> None:
         """Remove ``key`` for sure: an object that is gone already is no error, one that stays is. Names are never globs."""
 
@@ -100,9 +107,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """End connections. Safe twice."""
-
-
-# --- Engine ----------------------------------------------------------------------------------------------------------
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -288,9 +292,6 @@ class Engine(Protocol):
         """End connections. Safe twice."""
 
 
-# --- plug-ins --------------------------------------------------------------------------------------------------------
-
-
 class Host(msgspec.Struct, frozen=True):
     """What a target may use to reach its data. ``engine`` connects at its first call; ``base`` is the folder of ``backup.d``."""
 
@@ -365,9 +366,6 @@ class DestinationKind(Protocol):
 
     def open_store(self, destination: Destination) -> Store:
         """Open it; secrets are resolved here. Raises Unreachable, SecretError. Connecting may wait until first use."""
-
-
-# --- the world -------------------------------------------------------------------------------------------------------
 
 
 class World(msgspec.Struct, frozen=True):

@@ -28,9 +28,18 @@ ELSEWHERE = frozenset(
     ["PermanentRedirect", "Redirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "301", "307"]
 )
 BUSY = frozenset(
-    ["InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout", "OperationAborted", "Throttling"]
+    [
+        "InternalError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "RequestTimeout",
+        "OperationAborted",
+        "Throttling",
+        "ConditionalRequestConflict",
+    ]
 )
 ABSENT = frozenset(["NoSuchKey", "404"])
+PRESENT = frozenset(["PreconditionFailed", "412"])
 DENIED = frozenset(["AccessDenied", "AllAccessDisabled", "403"])
 NOT_LISTED = DENIED | {"NotImplemented", "MethodNotAllowed", "501", "405", "NoSuchUpload"}
 

@@ -124,7 +124,8 @@ class BaseReader(ABC):
 class BaseWriter(ABC):
     """A Writer that keeps count, refuses to commit after an error, and discards once.
 
-    A kind implements ``_append``, ``_publish`` (durable, size checked) and ``_undo`` (may raise: nobody is told).
+    A kind implements ``_append``, ``_publish`` (durable, size checked), ``_undo`` (may raise: nobody is told) and, unless its
+    store claims in another way, ``_publish_new``.
     """
 
     def __init__(self, place: Place, key: str) -> None:
@@ -154,6 +155,15 @@ class BaseWriter(ABC):
         with suppress(Exception):  # what remains is a leftover, which the next run sweeps
             self._undo()
 
+    def claim(self) -> bool:
+        """Make the object appear unless there is one; False when there is, and nothing is left of this one. Raises StoreError."""
+        self._step("failed")
+        if not self._publish_new():
+            self.discard()
+            return False
+        self._state = "done"
+        return True
+
     def _step(self, state: str) -> None:
         """Enter a step that ends in ``state`` unless it succeeds."""
         if self._state != "open":
@@ -166,12 +176,17 @@ class BaseWriter(ABC):
     @abstractmethod
     def _publish(self) -> None: ...
 
+    def _publish_new(self) -> bool:
+        raise NotImplementedError
+
     @abstractmethod
     def _undo(self) -> None: ...
 
 
 class BaseStore(ABC):
     """A Store whose small objects go through its readers and writers."""
+
+    exclusive = True
 
     def __init__(self, name: str) -> None:
         self.place = Place(name)
@@ -203,6 +218,30 @@ class BaseStore(ABC):
         except BaseException:
             writer.discard()
             raise
+
+    def claim(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is another one. Raises StoreError."""
+        return self._claim(key, data) or self._holds(key, data)
+
+    def _claim(self, key: str, data: bytes) -> bool:
+        writer = self._claimer(key)
+        try:
+            writer.write(data)
+            return writer.claim()
+        except BaseException:
+            writer.discard()
+            raise
+
+    def _claimer(self, key: str) -> BaseWriter:
+        """A writer that shares nothing with another one of the same key."""
+        raise NotImplementedError
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether exactly this lies there: an answer got lost, and the retry found the claim that it had made."""
+        try:
+            return self.get(key) == data
+        except (Missing, Corrupt):
+            return False
 
 
 def reveal(secret: Secret | None) -> str | None:

@@ -6,6 +6,7 @@ fsspec's local filesystem writes under the final name and does not fsync, so thi
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -25,6 +26,9 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 PLAIN = (
     os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 )  # never through a link; never wait for the other end of a FIFO
+
+NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS)
+"""How filesystems say that they know no files without a name."""
 
 
 class Options(SpecModel, frozen=True, kw_only=True, rename=None):
@@ -91,6 +95,54 @@ class FileStore(BaseStore):
         except StoreError:
             os.close(folder)
             raise
+
+    def _claim(self, key: str, data: bytes) -> bool:
+        """Write a file without a name, synced, and give it its name: a link is refused where one is there."""
+        folders, name = _split(self.place.check(key))
+        try:
+            folder = self._open_folder(folders, make=True)
+            try:
+                return self._link(folder, name, data)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise self.place.os_error("claim", key, error) from error
+
+    def _link(self, folder: int, name: str, data: bytes) -> bool:
+        try:
+            file = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+            return self._create_new(folder, name, data)
+        try:
+            os.write(file, data)
+            os.fsync(file)
+            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+            os.fsync(folder)
+        except FileExistsError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    def _create_new(self, folder: int, name: str, data: bytes) -> bool:
+        """For network mounts and FAT: a moment long the object is there and empty, so this is not ``exclusive``."""
+        self.exclusive = False
+        try:
+            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN, 0o600, dir_fd=folder)
+        except FileExistsError:
+            return False
+        try:
+            os.write(file, data)
+            os.fsync(file)
+            os.fsync(folder)
+        except OSError:
+            os.unlink(name, dir_fd=folder)
+            raise
+        finally:
+            os.close(file)
+        return True
 
     def delete(self, key: str) -> None:
         """Remove ``key`` durably, if it is there. Raises StoreError."""
@@ -289,7 +341,7 @@ def _lock(file: int) -> bool:
 def _walk(folder: Path, prefix: str) -> Iterator[Stored]:
     """Every regular file below ``folder``. What vanishes meanwhile is left out. Raises OSError."""
     try:
-        entries = list(os.scandir(folder))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)  # dots first
     except FileNotFoundError:
         return
     for entry in entries:

@@ -50,6 +50,10 @@ class MemoryStore(BaseStore):
         """Begin to write ``key``."""
         return MemoryWriter(self.place, self.place.check(key), self._content)
 
+    def _claim(self, key: str, data: bytes) -> bool:
+        with _lock:
+            return self._content.setdefault(self.place.check(key), data) is data
+
     def delete(self, key: str) -> None:
         """Remove ``key``, if it is there."""
         self._content.pop(self.place.check(key), None)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from reconciler.adapters import store
-from reconciler.adapters.s3 import NOT_LISTED, Bucket, abort, error_code, find, is_transient
+from reconciler.adapters.s3 import DENIED, NOT_LISTED, PRESENT, Bucket, abort, error_code, find, is_transient
 from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reveal
 from reconciler.errors import StoreError
 from reconciler.model import Destination, Secret
@@ -149,6 +149,8 @@ class S3Store(BaseStore):
     def __init__(self, bucket: Bucket) -> None:
         super().__init__(bucket.place.name)
         self._bucket = bucket
+        self._heeds: bool | None = None
+        self.exclusive = False
 
     def list(self) -> Iterable[Stored]:
         """Every object, 1,000 to a request. Folder marks that other tools make are left out."""
@@ -170,6 +172,28 @@ class S3Store(BaseStore):
     def create(self, key: str) -> Writer:
         """Begin to write ``key``; nothing is sent before there is a part's worth of it."""
         return S3Writer(self._bucket, self.place.check(key))
+
+    def _claim(self, key: str, data: bytes) -> bool:
+        """Put it on the condition that there is none. Whether the service heeds that, a second try tells: it must be refused."""
+        if not self.exclusive and find(self._bucket, self.place.check(key)):
+            return False
+        if not self._put_new(key, data):
+            return False
+        if self._heeds is None:
+            self._heeds = self.exclusive = not self._put_new(key, data)
+        return True
+
+    def _put_new(self, key: str, data: bytes) -> bool:
+        try:
+            self._bucket.call("put_object", "claim", self.place.check(key), Body=data, IfNoneMatch="*")
+        except StoreError as error:
+            if error_code(error.__cause__) in NOT_LISTED - DENIED:  # no conditions at all here
+                self._bucket.call("put_object", "claim", key, Body=data)
+                return True
+            if error_code(error.__cause__) in PRESENT:
+                return False
+            raise
+        return True
 
     def delete(self, key: str) -> None:
         """Remove ``key``, and ask whether it is gone. Raises StoreError."""

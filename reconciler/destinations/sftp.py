@@ -7,8 +7,10 @@ An object is written as ``KEY.part``, synced where the server can, and renamed.
 from __future__ import annotations
 
 import stat
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
@@ -19,7 +21,7 @@ from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, 
 from reconciler.errors import StoreError, Unreachable
 from reconciler.model import Destination, Secret
 from reconciler.model.base import SpecModel
-from reconciler.naming import PART
+from reconciler.naming import LEASE_FOLDER, PART
 from reconciler.ports import Reader, Store, Stored, Writer
 
 if TYPE_CHECKING:
@@ -141,7 +143,9 @@ class SftpStore(BaseStore):
                 if not prefix:
                     self._expect_parent(sftp)
                 continue
-            for entry in entries:
+            for entry in sorted(
+                entries, key=lambda entry: entry.filename, reverse=True
+            ):  # dots are popped first
                 mode = entry.st_mode or 0
                 if stat.S_ISDIR(mode):
                     folders.append(f"{prefix}{entry.filename}/")
@@ -194,6 +198,14 @@ class SftpStore(BaseStore):
             todo = f"mount the disk there, or make the folder: mkdir -p {above}"
             raise self.place.unreachable(f"there is no folder {above} on {self._server.name}", todo) from None
 
+    def _claimer(self, key: str) -> BaseWriter:
+        path = self._path(self.place.check(key))
+        part = f"{LEASE_FOLDER}{uuid.uuid4().hex}"
+        for needed in (key, part):
+            self._server.run("claim", key, partial(self._make_room, key=needed, path=self._path(needed)))
+        with self._server.errors("claim", key):
+            return SftpWriter(self._server, key, path, self._path(part) + PART)
+
     def delete(self, key: str) -> None:
         """Remove ``key``, if it is there."""
         self._remove("delete", key, self._path(self.place.check(key)))
@@ -220,14 +232,15 @@ class SftpStore(BaseStore):
 class SftpWriter(BaseWriter):
     """Writes a part file without waiting for each answer, and renames it."""
 
-    def __init__(self, server: Server, key: str, path: str) -> None:
+    def __init__(self, server: Server, key: str, path: str, part: str = "") -> None:
         super().__init__(server.place, key)
         self._server = server
         self._path = path
+        self._part = part or path + PART
         self._session = server.take()
         self._held = b""
         try:
-            self._file = self._session.sftp.open(path + PART, "wx", bufsize=0)
+            self._file = self._session.sftp.open(self._part, "wx", bufsize=0)
             self._file.chmod(0o600)
             self._file.set_pipelined(True)
         except BaseException:
@@ -249,17 +262,33 @@ class SftpWriter(BaseWriter):
             self._held = b""
 
     def _publish(self) -> None:
-        sftp, part = self._session.sftp, self._path + PART
         with self._server.errors("write", self.key):
-            self._file.set_pipelined(False)
-            self._flush()
-            self._sync()
-            self._file.close()
-            size = sftp.stat(part).st_size or 0
-            if size != self.size:
-                raise self.place.wrong_size(self.key, size, self.size)
-            self._rename(part)
+            self._finish()
+            self._rename(self._part)
         self._server.give_back(self._session)
+
+    def _publish_new(self) -> bool:
+        """A rename without OpenSSH's extension is refused where an object is: there it is a link."""
+        sftp = self._session.sftp
+        with self._server.errors("claim", self.key):
+            self._finish()
+            try:
+                sftp.rename(self._part, self._path)
+            except OSError:
+                sftp.stat(self._path)  # it is there: else this error is the clearer one
+                return False
+        self._server.give_back(self._session)
+        return True
+
+    def _finish(self) -> None:
+        """Everything on the server's disk, and as long as it should be."""
+        self._file.set_pipelined(False)
+        self._flush()
+        self._sync()
+        self._file.close()
+        size = self._session.sftp.stat(self._part).st_size or 0
+        if size != self.size:
+            raise self.place.wrong_size(self.key, size, self.size)
 
     def _rename(self, part: str) -> None:
         """Give the part file its name. A server without OpenSSH's extension refuses that where an object is there."""
@@ -284,7 +313,7 @@ class SftpWriter(BaseWriter):
         """Remove the part file, over another connection: the state of this one is not known."""
         self._session.close()
         with self._server.lent() as sftp:
-            sftp.remove(self._path + PART)
+            sftp.remove(self._part)
 
 
 class SftpReader(BaseReader):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import uuid
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Annotated, Any
@@ -100,6 +101,8 @@ def _is_local(host: str) -> bool:
 class WebdavStore(BaseStore):
     """A folder of the server. It is made at the first write, if the folder above it exists; before that it counts as empty."""
 
+    exclusive = False  # servers look first and move then
+
     def __init__(self, server: Server) -> None:
         super().__init__(server.place.name)
         self._server = server
@@ -125,6 +128,7 @@ class WebdavStore(BaseStore):
             folders += [
                 f"{prefix}{name}/" for name, size in found if size is None and (prefix or name != PARTS)
             ]
+            folders.sort(reverse=True)  # dots are popped first
             for name, size in found:
                 if size is not None:
                     yield Stored(prefix + name, size)
@@ -145,11 +149,18 @@ class WebdavStore(BaseStore):
 
     def create(self, key: str) -> Writer:
         """Begin to write ``key``. Raises StoreError."""
+        self._make_room(key)
+        return WebdavWriter(self._server, key, part_of(key))
+
+    def _claimer(self, key: str) -> BaseWriter:
+        self._make_room(key)
+        return WebdavWriter(self._server, key, part_of(f"{key} {uuid.uuid4().hex}"))
+
+    def _make_room(self, key: str) -> None:
         self._need_folder(self.place.check(key).rpartition("/")[0])
         if not self._has_parts:
             self._need_folder(PARTS)
             self._has_parts = True
-        return WebdavWriter(self._server, key)
 
     def _need_folder(self, folder: str) -> None:
         if not self._server.look(self._server.folder_url(folder)):
@@ -194,10 +205,10 @@ class WebdavStore(BaseStore):
 class WebdavWriter(BaseWriter):
     """Collects a small object; begins to send it once it is larger."""
 
-    def __init__(self, server: Server, key: str) -> None:
+    def __init__(self, server: Server, key: str, part: str) -> None:
         super().__init__(server.place, key)
         self._server = server
-        self._part = part_of(key)
+        self._part = part
         self._buffer = bytearray()
         self._upload: Upload | None = None
 
@@ -218,6 +229,22 @@ class WebdavWriter(BaseWriter):
         return Upload(lambda chunks: server.send("PUT", url, content=chunks))
 
     def _publish(self) -> None:
+        self._finish()
+        self._move()
+
+    def _publish_new(self) -> bool:
+        self._finish()
+        headers = {"Destination": self._server.url(self.key), "Overwrite": "F"}
+        try:
+            self._server.call("claim", self._part, "MOVE", headers=headers)
+        except StoreError as error:
+            if status_of(error) != 412:
+                raise
+            return False
+        return True
+
+    def _finish(self) -> None:
+        """The part file on the server, as long as it should be."""
         if self._upload is None:
             self._server.call("write", self._part, "PUT", content=bytes(self._buffer))
         else:
@@ -226,7 +253,6 @@ class WebdavWriter(BaseWriter):
         size = self._size(self._part)
         if size != self.size:
             raise self.place.wrong_size(self.key, size, self.size)
-        self._move()
 
     def _move(self) -> None:
         """Give the part file its name. If that seems to fail, see whether only the answer was lost."""

@@ -201,6 +201,50 @@ def test_a_commit_replaces_what_was_there(store: Store, data: bytes) -> None:
     assert [(found.key, found.size) for found in store.list()] == [("marker", 11)]
 
 
+def test_of_many_claims_at_once_one_succeeds(store: Store) -> None:
+    """Where claims are atomic; elsewhere whoever has one looks again a moment later."""
+    start = threading.Barrier(6)
+
+    def claim(number: int) -> bool:
+        start.wait(10)
+        return store.claim(".leases/any/000000001", b"run %d" % number)
+
+    with ThreadPoolExecutor(6) as threads:
+        claimed = list(threads.map(claim, range(6)))
+    if store.exclusive:
+        assert claimed.count(True) == 1
+        assert store.get(".leases/any/000000001") == b"run %d" % claimed.index(True)
+    assert True in claimed
+    assert keys(store) == [".leases/any/000000001"]
+
+
+def test_a_claim_takes_nothing_from_anybody(store: Store) -> None:
+    assert store.claim("daily/x.json", b"first")
+    assert not store.claim("daily/x.json", b"second")
+    assert store.claim("daily/x.json", b"first")  # the answer to the first one may have been lost
+    assert store.get("daily/x.json") == b"first"
+    store.delete("daily/x.json")
+    assert store.claim("daily/x.json", b"")
+    assert not store.claim("daily/x.json", b"third")
+    assert [(found.key, found.size) for found in store.list()] == [("daily/x.json", 0)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whether_claims_are_atomic_is_known_after_the_first(places: Places, kind: str) -> None:
+    """Rclone's S3 takes no conditions, and WebDAV servers look first and move then."""
+    store = opened(places.make(kind))
+    assert store.claim("x", b"1")
+    assert store.exclusive == (kind not in ("s3-rclone", "webdav"))
+    store.close()
+
+
+def test_what_begins_with_a_dot_is_listed_first(store: Store) -> None:
+    for key in ("daily/x", ".leases/any/000000001", "weekly/x", ".intents/n/daily/x", "images/x"):
+        store.put(key, b"1")
+    listed = [found.key.startswith(".") for found in store.list()]
+    assert listed == [True, True, False, False, False]
+
+
 def test_delete_is_idempotent_and_touches_nothing_else(store: Store) -> None:
     for key in ("daily/x", "daily/x.json", "daily/y"):
         store.put(key, b"1")

@@ -1,5 +1,6 @@
 """``file://``: what a local disk can do to a backup."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -179,3 +180,20 @@ def test_a_file_that_lost_bytes_is_not_published(root: Path, store: Store) -> No
         writer.commit()
     writer.discard()
     assert keys(store) == []
+
+
+def test_a_filesystem_that_knows_no_files_without_a_name(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT and network mounts: claims are tried all the same, and whoever makes one looks again."""
+    real = os.open
+
+    def refusing(path: str, flags: int, *rest: int, **more: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not supported")
+        return real(path, flags, *rest, **more)
+
+    monkeypatch.setattr("reconciler.destinations.file.os.open", refusing)
+    assert store.claim("daily/x", b"1")
+    assert not store.claim("daily/x", b"2")
+    assert (store.exclusive, store.get("daily/x"), keys(store)) == (False, b"1", ["daily/x"])

@@ -36,7 +36,7 @@ from reconciler.repository import Repository
 
 T = TypeVar("T")
 Kind = Literal["error", "unreachable", "full", "interrupt", "kill"]
-WRITES = ("create", "put", "write", "commit", "create_volume", "write_volume", "load_image", "feed")
+WRITES = ("create", "put", "claim", "write", "commit", "create_volume", "write_volume", "load_image", "feed")
 """What needs room: the calls that fail at a full destination."""
 
 
@@ -212,6 +212,13 @@ class FaultyStore:
 
     def put(self, key: str, data: bytes) -> None:
         self._call("put", key, lambda: self.inner.put(key, data))
+
+    @property
+    def exclusive(self) -> bool:
+        return self.inner.exclusive
+
+    def claim(self, key: str, data: bytes) -> bool:
+        return self._call("claim", key, lambda: self.inner.claim(key, data))
 
     def delete(self, key: str) -> None:
         self._call("delete", key, lambda: self.inner.delete(key))
