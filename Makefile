@@ -11,7 +11,7 @@ BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup parts lint format test bench campaign kills demo schemas docs requirements clean
+.PHONY: help setup parts lint format test bench campaign kills turns demo schemas docs requirements clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +46,9 @@ campaign: setup parts ## every fault at every call of every port (minutes)
 kills: setup parts ## kill apply at random moments; N of each kind (500 and 100 unless said otherwise)
 	KILLS=$(or $(N),500) $(BIN)/pytest tests/faults/test_kills.py --timeout=0
 	KILLS=$(or $(N),100) $(BIN)/pytest tests/lifecycle/test_random_kills.py --timeout=0
+
+turns: setup parts ## two reconcilers on one disk and one bucket, one of them stopped at random; N slots (500 unless said otherwise)
+	TICKS=$(or $(N),500) $(BIN)/pytest tests/faults/test_two_reconcilers.py --timeout=0
 
 demo: ## the main job in a minute, with nothing but Python and git
 	@scripts/need git=git

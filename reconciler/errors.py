@@ -47,6 +47,10 @@ class Missing(StoreError):
     """The destination answered, and holds no such object."""
 
 
+class Fenced(StoreError):
+    """Another run took over at a destination, or has it: this one writes nothing there."""
+
+
 class Corrupt(ReconcilerError):
     """Stored bytes are not what their manifest says (size, sha256, cut stream), or the manifest is unreadable."""
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from reconciler import clockjump, observe, plan, report, spec, wiring
 from reconciler.adapters import ledger, lock, node
 from reconciler.adapters.clock import SystemClock, boot
 from reconciler.apply import Result, run
+from reconciler.apply.fence import Fence
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
 from reconciler.model import (
@@ -90,9 +91,12 @@ class Session(NamedTuple):
 
     def observe(self, before: Observation | None = None) -> Observation:
         """Every destination and every target, as they are now; what was unknown ``before`` is not waited for again."""
+        looked = self.world.clock.monotonic()
         seen = observe.everything(self.fleet, self.world, self._seen(), self.now, before)
         clock = clockjump.judge(self.previous, *boot(), self.now)
-        return msgspec.structs.replace(seen, restores=self._restores(), memory=self._memory(), clock=clock)
+        return msgspec.structs.replace(
+            seen, restores=self._restores(), memory=self._memory(), clock=clock, looked=looked
+        )
 
     def plan(
         self, seen: Observation, only: Collection[TargetId] | None = None, forced: Collection[TargetId] = ()
@@ -114,17 +118,33 @@ class Session(NamedTuple):
         ]
         return msgspec.structs.replace(made, notes=(*made.notes, *notes)) if notes else made
 
-    def apply(self, todo: Plan, seen: Observation, progress: Progress) -> Applied:
-        """Carry the plan out, look again, report and notify. The report always lands, and its failure hides nothing."""
-        notifiers = self.fleet.policy.notifications
-        watch = report.Watch(notifiers, busy=bool(todo.actions))
-        outcomes = tuple(run(todo, self.fleet, self.world, progress, partial(self._restore, seen)))
+    def apply(
+        self, todo: Plan, seen: Observation, progress: Progress, again: Replan | None = None
+    ) -> Applied:
+        """Carry the plan out, look again, report and notify. The report always lands, and its failure hides nothing.
+
+        Where another run was at work meanwhile, ``again`` makes the plan anew; by default that for all targets.
+        """
+        watch = report.Watch(self.fleet.policy.notifications, busy=bool(todo.actions))
+        with Fence(self.fleet, self.world, partial(progress.said, "lease")) as fence:
+            session = self
+            while fence.take(todo, seen):
+                session = self._replace(now=self.world.clock.now())
+                seen = session.observe(seen)
+                todo = (again or Session.plan)(session, seen)
+            restoring = partial(session._restore, seen)  # noqa: SLF001 - of this class
+            outcomes = tuple(run(todo, self.fleet, fence.world, progress, restoring))
+        return session._reported(todo, seen, outcomes, watch)  # noqa: SLF001
+
+    def _reported(
+        self, todo: Plan, seen: Observation, outcomes: tuple[Outcome, ...], watch: report.Watch
+    ) -> Applied:
         after = self.observe(seen) if outcomes else seen
         rest = self.plan(after)
         status = report.status(self.fleet, after, rest, outcomes, self.now, self.previous)
         told = self._tell(status)
         commit, why = self._publish(told.status)
-        if notifiers:
+        if self.fleet.policy.notifications:
             report.remember(self.world.journal, self.specs, told.status, why)
         done = Applied(todo, outcomes, told.status, commit, self.ledger.place, why)
         unsent = watch.end(told.status, self.previous, well=done.ok and told.status.well, trouble=why)
@@ -177,6 +197,10 @@ class Session(NamedTuple):
 
     def _seen(self) -> dict[str, str] | None:
         return None if self.unreadable else report.seen_markers(self.previous, self.fleet)
+
+
+Replan = Callable[[Session, Observation], Plan]
+"""Makes a plan anew from a later look."""
 
 
 @contextmanager

@@ -23,8 +23,8 @@ class SystemClock:
         return self._fixed or datetime.now(UTC).replace(microsecond=0)
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; runs even where ``now`` stands still."""
-        return time.monotonic()
+        """Seconds since some fixed moment; runs even where ``now`` stands still, and while the machine sleeps."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot() -> tuple[str, datetime | None]:

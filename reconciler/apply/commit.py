@@ -10,7 +10,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from reconciler.errors import Missing, ReconcilerError, Refused
+from reconciler.errors import Fenced, Missing, ReconcilerError, Refused
 from reconciler.naming import intent_content, intent_key, manifest_key
 from reconciler.ports import Store, Writer
 
@@ -35,7 +35,7 @@ class Upload:
     def commit(self, manifest: bytes, *, replace: bool = False) -> None:
         """Make the artifact appear, then its manifest. ``replace`` removes the manifest of a broken copy first.
 
-        Raises Refused where there is a copy already and it is not to be replaced, else StoreError.
+        Raises Refused where there is a copy already and it is not to be replaced, Fenced, StoreError.
         """
         if replace:
             self._store.delete(manifest_key(self._key))
@@ -45,9 +45,18 @@ class Upload:
             )
         self._appeared = True  # from here on it may lie there, also when the answer is lost
         self.writer.commit()
-        self._store.put(manifest_key(self._key), manifest)
+        self._commit_manifest(manifest, replace=replace)
         self._done = True
         self._withdraw()
+
+    def _commit_manifest(self, manifest: bytes, *, replace: bool) -> None:
+        """Whoever took over from this run claims the manifests of what it had begun: then that one was first."""
+        key = manifest_key(self._key)
+        if replace or not self._store.exclusive:
+            self._store.put(key, manifest)
+        elif not self._store.claim(key, manifest):
+            self._done = True  # what lies there may be that run's: nothing is cleared
+            raise Fenced(f"{self._key} is not committed: another run took over while this one stood still")
 
     def discard(self) -> None:
         """Leave nothing behind, as far as the destination lets us; what it keeps, the next run removes. Never raises."""
@@ -85,9 +94,8 @@ class Upload:
 
 
 def has_manifest(store: Store, key: str) -> bool:
-    """Whether the artifact ``key`` is committed at ``store``. Raises StoreError, Corrupt."""
+    """Whether the artifact ``key`` is committed at ``store``; by an empty manifest it is not. Raises StoreError, Corrupt."""
     try:
-        store.get(manifest_key(key))
+        return bool(store.get(manifest_key(key)))
     except Missing:
         return False
-    return True

@@ -13,7 +13,7 @@ from reconciler.cli.output import output_option, print_json, safe, specs_argumen
 
 if TYPE_CHECKING:
     from reconciler.loop import Applied, Session
-    from reconciler.model import Fleet, TargetId
+    from reconciler.model import Fleet, Observation, Plan, TargetId
 
 
 @click.command(short_help="Make the backups what the specs want.")
@@ -62,14 +62,19 @@ def apply(
         show_problems(session.warnings, session.unreadable)
         seen = session.observe()
         chosen = _chosen(session.fleet, only) if only else None
-        todo = session.plan(seen, chosen, _forced(session, chosen) if forced else ())
-        if saved:
-            planfile.check_same(saved.plan, todo)
+
+        def planned(session: Session, seen: Observation) -> Plan:
+            todo = session.plan(seen, chosen, _forced(session, chosen) if forced else ())
+            if saved:
+                planfile.check_same(saved.plan, todo)
+            return todo
+
+        todo = planned(session, seen)
         if dry_run:
             print_json(todo) if output == "json" else show_plan(todo)
             raise click.exceptions.Exit(int(todo.failed))
         with bars(quiet=output == "json") as progress:
-            applied = session.apply(todo, seen, progress)
+            applied = session.apply(todo, seen, progress, planned)
         if metrics:
             write_metrics(metrics, applied.status)
     _show(applied, output)

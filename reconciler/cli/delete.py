@@ -91,7 +91,8 @@ def delete(  # noqa: PLR0913 - one for each option
         if not yes and not click.confirm(f"Delete {counted(len(prunes), 'copy')}?", err=True):
             raise Refused("nothing was deleted")
         with bars(quiet=output == "json") as progress:
-            applied = session.apply(Plan(session.now, prunes, commit=session.fleet.commit), seen, progress)
+            todo = Plan(session.now, prunes, commit=session.fleet.commit)
+            applied = session.apply(todo, seen, progress, lambda _, __: todo)
     if output == "json":
         print_json({"outcomes": applied.outcomes, "statusCommit": applied.commit})
     if applied.report_error or not all(outcome.ok for outcome in applied.outcomes):

@@ -74,7 +74,8 @@ class Listing(msgspec.Struct, frozen=True):
     """One destination as it was found.
 
     ``unknown`` says why its content cannot be told (unreachable, unmounted, wrong bucket); it then lists nothing and
-    nothing may be concluded from that. ``marker`` is the id in its marker object; ``adopt`` asks to write one.
+    nothing may be concluded from that. ``marker`` is the id in its marker object; ``adopt`` asks to write one. ``leases`` are
+    the sizes of the objects in the folder of leases by their keys, as they were before the rest was looked at.
     """
 
     unknown: str = ""
@@ -83,6 +84,7 @@ class Listing(msgspec.Struct, frozen=True):
     copies: tuple[Copy, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     foreign: tuple[str, ...] = ()
+    leases: dict[str, int] = {}
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -111,7 +113,8 @@ class Observation(msgspec.Struct, frozen=True):
     """Everything that a plan may know of the world. Listings by destination name, probes by target.
 
     ``restores`` says by the digest of a Restore document how it ended: done, failed, interrupted or withheld. ``memory`` tells
-    what may be concluded where it says nothing. ``clock`` says whether the time is to be believed.
+    what may be concluded where it says nothing. ``clock`` says whether the time is to be believed. ``looked`` is when the look
+    began, in seconds of the monotonic clock.
     """
 
     listings: dict[str, Listing] = {}
@@ -120,6 +123,7 @@ class Observation(msgspec.Struct, frozen=True):
     restores: dict[str, str] = {}
     memory: Memory = Memory()
     clock: ClockStatus = ClockStatus()
+    looked: float = 0.0
 
 
 class SourceReport(msgspec.Struct, frozen=True):

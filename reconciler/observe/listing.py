@@ -10,6 +10,7 @@ from reconciler.errors import Corrupt, Missing
 from reconciler.markers import Marker, check_marker
 from reconciler.model import Artifact, Copy, Leftover, Listing
 from reconciler.naming import (
+    LEASE_FOLDER,
     MARKER,
     PART,
     is_encrypted,
@@ -39,9 +40,10 @@ def read_listing(store: Store, name: str, seen: str) -> Listing:
     if marker is not None and marker.problem:
         return Listing(unknown=marker.problem)
     sizes.pop(MARKER, None)
+    leases = {key: sizes.pop(key) for key in list(sizes) if key.startswith(LEASE_FOLDER)}
     listing = _sort(sizes, marker)
     return msgspec.structs.replace(
-        listing, leftovers=tuple(_dated(store, left) for left in listing.leftovers)
+        listing, leftovers=tuple(_dated(store, left) for left in listing.leftovers), leases=leases
     )
 
 
@@ -83,6 +85,7 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
             parts.setdefault(owner, []).append(key)
         elif not key.endswith(PART) or parse_intent(key.removesuffix(PART)) is None:
             foreign.append(key)
+    _set_aside(manifests, parts, {key for key in intents if not sizes.get(manifest_key(key), 1)})
     lone = [key for key in artifacts if key not in manifests and key not in intents]
     committed = set(manifests)
     for key in [key for key in lone if _beside(key, committed)]:
@@ -95,6 +98,13 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
         leftovers=tuple(_leftovers(artifacts, manifests, parts, intents)),
         foreign=tuple(foreign),
     )
+
+
+def _set_aside(manifests: dict[str, Artifact], parts: dict[str, list[str]], revoked: set[str]) -> None:
+    """Empty manifests are no manifests where a record says that the artifact is being written: a run that took over made them."""
+    for key in revoked:
+        del manifests[key]
+        parts.setdefault(key, []).append(manifest_key(key))
 
 
 def _beside(key: str, committed: set[str]) -> bool:

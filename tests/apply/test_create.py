@@ -157,7 +157,7 @@ def test_what_another_run_made_under_the_same_name_is_left_as_it_is() -> None:
 def test_a_destination_that_fails_leaves_nothing_and_disturbs_no_other(method: str, *, after: bool) -> None:
     world = places()
     subject = manifest_key(KEY) if method == "manifest" else KEY
-    switch = fail(world, "a", "put" if method == "manifest" else method, subject, after=after)
+    switch = fail(world, "a", "claim" if method == "manifest" else method, subject, after=after)
     outcome = create(world)
     assert switch.tripped
     assert set(outcome.failures) == {"a"}

@@ -29,7 +29,7 @@ from reconciler.model import (
     Retention,
     TargetId,
 )
-from reconciler.naming import MARKER, manifest_key, parse
+from reconciler.naming import LEASE_FOLDER, MARKER, manifest_key, parse
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.compress import Decompressor
 from reconciler.ports import Engine, Host, Source, Store, World
@@ -179,11 +179,13 @@ def listed_copies(content: Files) -> set[str]:
 
 
 def strangers(content: Files) -> Files:
-    """What is neither a copy, nor a manifest, nor the marker."""
+    """What is neither a copy, nor a manifest, nor the marker, nor a lease."""
     ours = {MARKER}
     for key in listed_copies(content):
         ours |= {key, manifest_key(key)}
-    return {name: data for name, data in content.items() if name not in ours}
+    return {
+        name: data for name, data in content.items() if name not in ours and not name.startswith(LEASE_FOLDER)
+    }
 
 
 def newest(keys: set[str]) -> dict[TargetId, str]:

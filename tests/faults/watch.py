@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from reconciler.naming import parse
+from reconciler.naming import parse, parse_lease
 from tests.parts.s3 import S3Server
 
 
@@ -79,18 +79,19 @@ class Bucket:
 
 
 def copies(sizes: Mapping[str, int]) -> set[str]:
-    """The keys of all artifacts that have a manifest."""
+    """The keys of all artifacts that have a manifest. An empty one commits nothing."""
     return {
         key.removesuffix(".json")
         for key in sizes
-        if key.endswith(".json") and parse(key.removesuffix(".json"))
+        if sizes[key] and key.endswith(".json") and parse(key.removesuffix(".json"))
     }
 
 
 def others(sizes: Mapping[str, int]) -> set[str]:
-    """What is neither a copy, nor its manifest, nor the marker."""
+    """What is neither a copy, nor its manifest, nor the marker, nor a lease."""
     listed = copies(sizes)
-    return set(sizes) - listed - {f"{key}.json" for key in listed} - {".reconciler.json"}
+    ours = listed | {f"{key}.json" for key in listed} | {".reconciler.json"}
+    return {key for key in sizes if key not in ours and parse_lease(key) is None}
 
 
 def partial(place: Place, *, deep: bool) -> list[str]:
