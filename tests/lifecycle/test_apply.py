@@ -21,6 +21,8 @@ from tests.trees import differences, snapshot
 
 SLACK = 1.0
 """Seconds that a container may be down beyond the time that it takes to read its volume."""
+BUSY = 3
+"""Restarts of the Engine's own that the slack has room for, where the machine is so busy that they take longer than it."""
 
 
 @pytest.fixture
@@ -145,16 +147,22 @@ def test_containers_are_held_for_the_local_destination_only(
             slow,
             backup("shop", [volume_of(yard)], ["disk", "slow"], quiesce="stop"),
         )
-        reading, away = 0.0, float("inf")
+        allowed, away = 0.0, float("inf")
         for _ in range(3):
+            yard.client.containers.get(yard.name("db")).restart()
+            restart = down(yard, "db")
             reading, begun = seconds_to_read(yard.data), time.monotonic()
             assert project.do("apply", "--now").code == 0
             took, away = time.monotonic() - begun, down(yard, "db")
-            measured(f"down for {away:.2f} s; reading alone {reading:.2f} s; the whole run {took:.1f} s")
+            measured(
+                f"down for {away:.2f} s; reading alone {reading:.2f} s, a restart alone {restart:.2f} s; "
+                f"the whole run {took:.1f} s"
+            )
             assert took > 8  # the second destination is slow
-            if away <= reading + SLACK:
+            allowed = reading + max(SLACK, BUSY * restart)
+            if away <= allowed:
                 break
-    assert away <= reading + SLACK
+    assert away <= allowed
     disk, slow_disk = (
         {path.name for path in project.folder.glob(f"{name}/**/*.zst")} for name in ("disk", "slow")
     )
