@@ -24,7 +24,7 @@ IDLE = 60.0
 """Seconds of silence after which the Engine must have proved that it lives."""
 
 
-class _UnixConnection(HTTPConnection):
+class UnixConnection(HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: str, timeout: float | None = None) -> None:
@@ -33,6 +33,7 @@ class _UnixConnection(HTTPConnection):
         self.timeout = timeout
 
     def connect(self) -> None:
+        """Raises OSError when nothing listens."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
@@ -45,7 +46,7 @@ class Wire:
         self._path = path
         self._doing = doing
         self._idle = idle
-        self._connection = _UnixConnection(path)
+        self._connection = UnixConnection(path)
         self._socket: socket.socket | None = None
         self._response: HTTPResponse | None = None
         self._raw: BufferedReader | None = None
@@ -182,7 +183,7 @@ class Wire:
 
 def ping(path: str, seconds: float) -> None:
     """Ask the Engine whether it lives. Raises OSError, HTTPException when it does not say so within ``seconds``."""
-    connection = _UnixConnection(path, seconds)
+    connection = UnixConnection(path, seconds)
     try:
         connection.request("GET", "/_ping")
         if connection.getresponse().status != 200:
@@ -196,7 +197,7 @@ def ask(path: str, method: str, url: str, doing: str, seconds: float, body: obje
 
     Raises Gone for what does not exist, EngineError.
     """
-    connection = _UnixConnection(path, seconds)
+    connection = UnixConnection(path, seconds)
     sent = None if body is None else json.dumps(body)
     try:
         connection.request(method, url, sent, {"Content-Type": "application/json"})

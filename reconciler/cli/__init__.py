@@ -15,6 +15,7 @@ from reconciler import __version__
 from reconciler.cli.apply import apply
 from reconciler.cli.coverage import coverage
 from reconciler.cli.delete import delete
+from reconciler.cli.engine_proxy import engine_proxy
 from reconciler.cli.import_ import import_
 from reconciler.cli.init import init
 from reconciler.cli.list import list_
@@ -48,7 +49,21 @@ def cli() -> None:
     """  # noqa: D301 - click wants the real \b
 
 
-_COMMANDS = (init, validate, plan, apply, run, list_, restore, delete, status, coverage, schema, import_)
+_COMMANDS = (
+    init,
+    validate,
+    plan,
+    apply,
+    run,
+    list_,
+    restore,
+    delete,
+    status,
+    coverage,
+    schema,
+    import_,
+    engine_proxy,
+)
 
 for command in _COMMANDS:
     cli.add_command(command)
