@@ -11,10 +11,10 @@ BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup parts lint format test bench campaign kills turns demo schemas docs requirements clean
+.PHONY: help setup parts lint format test image bench campaign kills turns demo schemas docs requirements clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## make .venv with the pinned development packages (does nothing when it is up to date)
 	@scripts/setup $(VENV) requirements-dev.txt
@@ -35,6 +35,10 @@ format: setup ## let ruff format and fix what it can
 
 test: setup parts lint ## set everything up, lint, run all tests against real servers
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+image-test: setup ## build the image on a private Engine and run it as examples/compose does (minutes)
+	@scripts/need $(PARTS)
+	$(BIN)/pytest tests/packaging/image.py --timeout=0 -q
 
 bench: setup ## measure against tar, restic and borg
 	@scripts/need $(BENCH_PARTS)
