@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .PHONY: help setup parts lint format test image bench campaign kills turns demo schemas docs requirements clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## make .venv with the pinned development packages (does nothing when it is up to date)
 	@scripts/setup $(VENV) requirements-dev.txt
@@ -36,7 +36,7 @@ format: setup ## let ruff format and fix what it can
 test: setup parts lint ## set everything up, lint, run all tests against real servers
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-image-test: setup ## build the image on a private Engine and run it as examples/compose does (minutes)
+image: setup ## build the image on a private Engine and run it as examples/compose does (minutes)
 	@scripts/need $(PARTS)
 	$(BIN)/pytest tests/packaging/image.py --timeout=0 -q
 

@@ -1,4 +1,4 @@
-"""The image, built and run as examples/compose says, on a private Engine: `make image-test`, a minute or two.
+"""The image, built and run as examples/compose says, on a private Engine: `make image`, a minute or two.
 
 Not part of `make test`. There is no registry here: the base is made of Debian packages, the wheels come from pip's index.
 """

@@ -1,4 +1,4 @@
-"""The wheel, the compose file and the units say what is so. What the image does is for `make image-test` (image.py)."""
+"""The wheel, the compose file and the units say what is so. What the image does is for `make image` (image.py)."""
 
 import email
 import re
@@ -14,8 +14,13 @@ import yaml
 from packaging.requirements import Requirement
 
 from reconciler.cli import cli
+from reconciler.errors import ReconcilerError
+from reconciler.model import Destination
+from reconciler.model.fleet import OptionValue
+from reconciler.wiring import _open_store
 from tests.parts.process import need_root, program
 from tests.systems.site import PROGRAM
+from tests.test_docs import run_all
 from tests.trees import build_nasty_tree, differences, snapshot
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -155,3 +160,27 @@ def test_the_capabilities_of_the_units_are_enough(unit: Path, tmp_path: Path) ->
         )
         assert done.returncode == 0, (done.stdout, done.stderr)
     assert differences(before, snapshot(tmp_path / "restored")) == []
+
+
+def test_the_move_to_another_machine(tmp_path: Path) -> None:
+    """The page's commands: the new machine restores, and then has nothing to back up again."""
+    first, second = run_all(REPOSITORY / "docs/operations.md", tmp_path)
+    assert "+ create" in first
+    assert "restored notes/files" in second
+    assert "+ create" not in second
+    assert (tmp_path / "notes/shopping.txt").read_text() == "milk, bread, backups\n"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "package"), [("s3", "s3fs"), ("sftp", "paramiko"), ("webdav", "webdav4")]
+)
+def test_what_is_missing_is_told_with_its_extra(
+    protocol: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra, and only where such a destination is used."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    pinned: dict[str, OptionValue] = {"known_hosts": "/dev/null"} if protocol == "sftp" else {}
+    with pytest.raises(ReconcilerError, match=rf"pip install 'reconciler\[{protocol}\]'"):
+        _open_store(Destination(name="x", url=f"{protocol}://example.com/folder", options=pinned)).list()
