@@ -95,7 +95,9 @@ class Options(SpecModel, frozen=True, kw_only=True, rename=None):
 
 
 def open_store(destination: Destination) -> Store:
-    """The store of the URL; connects at the first call. Raises Unreachable, SecretError."""
+    """The store of the URL; connects at the first call. Raises Unreachable, SecretError, ImportError without the extra."""
+    import paramiko  # noqa: F401 - so that it is missing here, where that is told, and not at the first call
+
     place = Place(destination.name)
     given: dict[str, Any] = dict(destination.options)
     options = Options(**given)

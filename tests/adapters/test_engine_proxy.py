@@ -114,6 +114,7 @@ def run(site: Site, behind: Behind, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(300)
 def test_a_run_needs_the_calls_of_the_list_and_no_others(site: Site, behind: Behind) -> None:
     """All of it through the proxy: stop, pause, a service, hooks, dumps, images, and their restores."""
     for name in ("data", "cache", "web", "db"):

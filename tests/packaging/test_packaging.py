@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from reconciler.cli import cli
 from reconciler.errors import ReconcilerError
 from reconciler.model import Destination
-from reconciler.model.fleet import OptionValue
+from reconciler.model.base import OptionValue
 from reconciler.wiring import _open_store
 from tests.parts.process import need_root, program
 from tests.systems.site import PROGRAM
@@ -183,4 +183,4 @@ def test_what_is_missing_is_told_with_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     pinned: dict[str, OptionValue] = {"known_hosts": "/dev/null"} if protocol == "sftp" else {}
     with pytest.raises(ReconcilerError, match=rf"pip install 'reconciler\[{protocol}\]'"):
-        _open_store(Destination(name="x", url=f"{protocol}://example.com/folder", options=pinned)).list()
+        _open_store(Destination(name="x", url=f"{protocol}://example.com/folder", options=pinned))
