@@ -28,12 +28,16 @@ Body = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Call(NamedTuple):
-    """One call. ``path`` is without the version; NAME and IMAGE stand for names; without ``body`` any body goes through."""
+    """One call. ``path`` is without the version; NAME and IMAGE stand for names.
+
+    A body is judged by ``body``, goes through as it is where the call ``streams``, and is refused otherwise.
+    """
 
     method: str
     path: str
     body: Body | None = None
     query: Mapping[str, str] = {}
+    streams: bool = False
     swarm: bool = False
 
     def fits(self, method: str, path: str) -> bool:
@@ -132,24 +136,24 @@ CALLS = (
     Call("GET", "/volumes"),
     Call("GET", "/volumes/NAME"),
     Call("POST", "/containers/NAME/exec", _command),
-    Call("POST", "/exec/NAME/start"),
+    Call("POST", "/exec/NAME/start", streams=True),
     Call("GET", "/exec/NAME/json"),
     Call("POST", "/containers/NAME/stop"),
     Call("POST", "/containers/NAME/start"),
     Call("POST", "/containers/NAME/pause"),
     Call("POST", "/containers/NAME/unpause"),
-    Call("POST", "/images/create", query={"fromSrc": "-"}),
+    Call("POST", "/images/create", query={"fromSrc": "-"}, streams=True),
     Call("POST", "/containers/create", _scratch),
     Call("HEAD", "/containers/NAME/archive"),
     Call("GET", "/containers/NAME/archive"),
-    Call("PUT", "/containers/NAME/archive"),
+    Call("PUT", "/containers/NAME/archive", streams=True),
     Call("DELETE", "/containers/NAME"),
     Call("DELETE", "/images/IMAGE"),
     Call("GET", "/images/get"),
-    Call("POST", "/images/load"),
+    Call("POST", "/images/load", streams=True),
     Call("POST", "/volumes/create", _volume),
     Call("DELETE", "/volumes/NAME"),
     Call("GET", "/services/NAME", swarm=True),
     Call("GET", "/tasks", swarm=True),
-    Call("POST", "/services/NAME/update", swarm=True),
+    Call("POST", "/services/NAME/update", streams=True, swarm=True),
 )

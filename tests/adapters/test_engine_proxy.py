@@ -201,6 +201,7 @@ DEVICE = {"Name": "root", "DriverOpts": {"type": "none", "o": "bind", "device": 
         ("POST", "/containers/create", SCRATCH | {"Labels": {}}),
         ("POST", "/containers/web/exec", {"Cmd": ["sh"], "Privileged": True}),
         ("POST", "/containers/web/exec", {"Cmd": ["sh"], "privileged": True}),
+        ("POST", "/v1.20/containers/web/start", {"Privileged": True}),
         ("POST", "/volumes/create", DEVICE),
         ("POST", "/volumes/create", {"Name": "x", "Driver": "plugin"}),
     ],

@@ -3,6 +3,7 @@
 Not part of `make test`. There is no registry here: the base is made of Debian packages, the wheels come from pip's index.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -68,7 +69,8 @@ spec:
 
 def base_tar() -> Path:
     """Debian with Python and the PACKAGES of the Containerfile, from the cache or made now."""
-    tar = cache_folder() / "service-base.tar"
+    digest = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:16]
+    tar = cache_folder() / f"service-base-{digest}.tar"
     with locked(tar.with_suffix(".lock")):
         if not tar.exists():
             new = tar.with_suffix(".new")

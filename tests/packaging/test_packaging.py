@@ -1,6 +1,7 @@
 """The wheel, the compose file and the units say what is so. What the image does is for `make image` (image.py)."""
 
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import Destination
 from reconciler.model.base import OptionValue
 from reconciler.wiring import _open_store
-from tests.parts.process import need_root, program
+from tests.parts.process import program
 from tests.systems.site import PROGRAM
 from tests.test_docs import run_all
 from tests.trees import build_nasty_tree, differences, snapshot
@@ -139,7 +140,8 @@ spec:
 )
 def test_the_capabilities_of_the_units_are_enough(unit: Path, tmp_path: Path) -> None:
     """Owners, modes and attributes of other users' files come back, with the capabilities of the unit and no others."""
-    need_root("a process with few capabilities")
+    if os.geteuid():
+        pytest.skip("only root has capabilities to give up: run the tests as root")
     kept = re.search(r"(?m)^CapabilityBoundingSet=(.*)$", unit.read_text())
     assert kept is not None
     bounding = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in kept[1].split())])
