@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 import yaml
 
@@ -17,13 +19,16 @@ from reconciler.cli import cli
 from tests.cli.place import PROGRAM, Place
 from tests.parts.engine import EngineHost
 from tests.parts.keys import KeyRing
+from tests.parts.s3 import S3Server
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("tests/plan/*.md")])
 BLOCK = re.compile(
-    r"(?:^<!-- runnable(?:: exit code (?P<code>\d+))? -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    r"(?:^<!-- (?:(?P<run>runnable)(?:: exit code (?P<code>\d+))?|needs: (?P<needs>[^>\n]+)) -->\n)?"
+    r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+SHELL = ("sh", "bash", "shell", "console")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HOUSE = re.compile(r"https?://(?!.*\bexample\.com)\S*(?:pypi|index|mirror)|/tmp/", re.IGNORECASE)
 IDENTITY = {
@@ -32,13 +37,19 @@ IDENTITY = {
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: its line, and the exit code that it must end with; None when it is not to be run."""
+    """A fenced block of a page.
+
+    ``code`` is the exit code that it must end with, None when it is not to be run; ``needs`` is why not, as the page
+    says it in a comment above; ``section`` is the heading that it stands below.
+    """
 
     page: Path
     line: int
     language: str
     text: str
     code: int | None
+    needs: str
+    section: str
 
     def __str__(self) -> str:
         """Page and line, as the test's name."""
@@ -49,19 +60,35 @@ def blocks(page: Path) -> Iterator[Block]:
     """Every fenced block."""
     text = page.read_text()
     for match in BLOCK.finditer(text):
-        code = int(match["code"] or 0) if match[0].startswith("<!--") else None
-        yield Block(page, text.count("\n", 0, match.start()) + 1, match["language"], match["text"], code)
+        code = int(match["code"] or 0) if match["run"] else None
+        above = text[: match.start()]
+        titles = re.findall(
+            r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", above, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+        )
+        section = titles[-1] if titles else ""
+        line = above.count("\n") + 1
+        yield Block(page, line, match["language"], match["text"], code, match["needs"] or "", section)
 
 
-def run_all(page: Path, folder: Path, **environment: str) -> list[str]:
-    """Run the runnable blocks of a page one after the other, as in one shell that starts in ``folder``; their output."""
+def run_all(page: Path, folder: Path, *, section: str | None = None, **environment: str) -> list[str]:
+    """Run the runnable blocks of a page, or of a section of it, one after the other; their output.
+
+    It is as in one shell that starts in ``folder``. In a console block what follows ``$ `` is run, and must say what
+    stands below it, where ``…`` is any text, and a line of it alone any number of lines.
+    """
     env = {**os.environ, **IDENTITY, **environment, "XDG_STATE_HOME": str(folder / "state")}
     env["PATH"] = f"{Path(PROGRAM).parent}:{env['PATH']}"
     place = folder / ".place"
     place.write_text(str(folder))
     outputs = []
-    for block in [block for block in blocks(page) if block.code is not None]:
-        script = f"cd \"$(cat '{place}')\"\ntrap \"pwd >'{place}'\" EXIT\nset -e -o pipefail\n{block.text}"
+    for block in [
+        block for block in blocks(page) if block.code is not None and section in (None, block.section)
+    ]:
+        text = block.text
+        if block.language == "console":
+            text = "\n".join(f"{command} && code=0 || code=$?; echo {END}" for command, _ in dialogue(block))
+            text += "\nexit $code"
+        script = f"cd \"$(cat '{place}')\"\ntrap \"pwd >'{place}'\" EXIT\nset -e -o pipefail\n{text}"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=folder,
@@ -73,7 +100,26 @@ def run_all(page: Path, folder: Path, **environment: str) -> list[str]:
         )
         assert done.returncode == block.code, f"{block}: {done.stdout}"
         outputs.append(done.stdout)
+        if block.language == "console":
+            for (command, expected), said in zip(
+                dialogue(block), done.stdout.split(f"{END}\n"), strict=False
+            ):
+                assert re.fullmatch(expected, said), f"{block}: {command}\n{said}\nis not\n{expected}"
     return outputs
+
+
+END = "-- end of output --"
+
+
+def dialogue(block: Block) -> list[tuple[str, str]]:
+    """The commands of a console block, each with a pattern of what it says."""
+    found = []
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command = re.match(r"(?:.*\\\n)*.*\n", part)
+        assert command
+        said = re.escape(part[command.end() :])
+        found.append((command[0].strip(), re.sub(r"(?m)^…\\\n", r"(?:.*\n)*", said).replace("…", ".*")))
+    return found
 
 
 def test_the_first_backup_of_the_readme(tmp_path: Path) -> None:
@@ -150,7 +196,11 @@ def test_the_restores(tmp_path: Path, engine_host: EngineHost, engine_with_data:
     subprocess.run([PROGRAM, "apply"], cwd=tmp_path, env={**os.environ, **env}, check=True)
     (tmp_path / "config/grafana.ini").write_text("changed since\n")
 
-    outputs = "".join(run_all(REPOSITORY / "docs/restore.md", tmp_path, **env))
+    page = REPOSITORY / "docs/restore.md"
+    sections = [
+        name for name in dict.fromkeys(block.section for block in blocks(page)) if name != BUCKET_ALONE
+    ]
+    outputs = "".join(said for name in sections for said in run_all(page, tmp_path, section=name, **env))
 
     for folder in ("config", "look", "rescued", "by-hand", "from-gzip", "from-plain"):
         same(original, tmp_path / folder)
@@ -158,6 +208,58 @@ def test_the_restores(tmp_path: Path, engine_host: EngineHost, engine_with_data:
     assert "grafana_config_2026-01-20T030000Z_daily.tar.zst: OK" in outputs
     assert "Loaded image: myapp:v1.2.3" in outputs
     assert (tmp_path / "shop.sql").read_text() == "select 1;\n"
+
+
+BUCKET_ALONE = "Only the bucket and the key are left"
+
+
+def test_a_restore_from_the_bucket_with_the_key_alone(
+    tmp_path: Path, rclone_s3: S3Server, keys: KeyRing
+) -> None:
+    """Neither the machine, the specs nor the program: what follows has no more than the bucket and the key."""
+    bucket, gone, rescue = rclone_s3.new_bucket(), tmp_path / "gone", tmp_path / "rescue"
+    for path in (gone / "backup.d", gone / "wiki", rescue):
+        path.mkdir(parents=True)
+    (gone / "wiki/home.txt").write_text("hello\n")
+    (gone / "wiki/photo.jpg").write_bytes(os.urandom(100_000))
+    subprocess.run(["age-keygen", "-o", rescue / "paper.key"], check=True, capture_output=True)
+    public = subprocess.run(
+        ["age-keygen", "-y", rescue / "paper.key"], check=True, capture_output=True, text=True
+    )
+    (gone / "backup.d/all.yaml").write_text(IN_A_BUCKET % (bucket, rclone_s3.endpoint, public.stdout.strip()))
+    access = {"S3_ACCESS_KEY": rclone_s3.key, "S3_SECRET": rclone_s3.secret}
+    env = {**os.environ, **access, "RECONCILER_NOW": "2026-01-20T03:00:00Z", "XDG_STATE_HOME": str(gone)}
+    subprocess.run([PROGRAM, "apply"], cwd=gone, env=env, check=True)
+    access |= {"S3_ENDPOINT": rclone_s3.endpoint, "BUCKET": bucket}
+    page = REPOSITORY / "docs/restore.md"
+    _, listed, fetched, _ = run_all(page, rescue, section=BUCKET_ALONE, **access)
+    assert "docker/daily/wiki_files_2026-01-20T030000Z_daily.tar.zst.age.json\n" in listed
+    assert "daily.tar.zst.age: OK" in fetched
+    assert public.stdout.strip() in fetched
+    same(gone / "wiki", rescue / "wiki")
+
+
+IN_A_BUCKET = """\
+apiVersion: reconciler/v1
+kind: Destination
+metadata: {name: bucket}
+spec:
+  url: s3://%s/docker
+  media: object-storage
+  offsite: true
+  options: {endpoint_url: "%s", region: us-east-1, key: {fromEnv: S3_ACCESS_KEY}, secret: {fromEnv: S3_SECRET}}
+---
+apiVersion: reconciler/v1
+kind: Backup
+metadata: {name: wiki}
+spec:
+  schedule: "@daily"
+  destinations: [bucket]
+  retention: {daily: 7}
+  encryption: {age: {recipients: [%s]}}
+  targets:
+    - {name: wiki, kind: path, path: ../wiki}
+"""
 
 
 def test_the_page_of_encryption(tmp_path: Path, keys: KeyRing) -> None:
@@ -222,6 +324,56 @@ def test_every_yaml_example_validates(block: Block, tmp_path: Path) -> None:
     assert [str(problem) for problem in report.problems if problem.severity == "error"] == []
 
 
+def test_every_command_of_a_page_is_run_or_says_what_it_needs() -> None:
+    """What is neither run here nor by another test says why not, in a comment above it: ``<!-- needs: … -->``."""
+    bare = [block for page in PAGES for block in blocks(page) if block.language in SHELL]
+    bare = [block for block in bare if block.code is None and not block.needs]
+    assert [str(block) for block in bare] == []
+
+
+NEEDS = {
+    "a forge": "a repository on a server of yours, and its credentials",
+    "a terminal": "it changes the shell that you type in",
+    "an Engine": "containers, volumes or images that are named as in the example",
+    "another program": "one that this project has nothing to do with, or another system's file",
+    "a machine of its own": "it installs, or starts a service",
+    "the network": "a package index or a server elsewhere",
+    "your own files": "a word in capitals stands for something of yours",
+    "an example": "what it would say, and no more; the tests of the command hold its form",
+}
+"""What a block that is not run may need, and why that is not to be had in a test of the page."""
+
+
+def test_every_need_is_one_that_is_known() -> None:
+    named = {block.needs for page in PAGES for block in blocks(page) if block.needs}
+    assert named - set(NEEDS) == set()
+
+
+def written_commands() -> list[tuple[Block, list[str]]]:
+    """Every line of a block that is not run which calls reconciler, in words."""
+    found = []
+    for block in [
+        block for page in PAGES for block in blocks(page) if block.language in SHELL and block.needs
+    ]:
+        for line in block.text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True) if "reconciler " in line else []
+            if words[:1] == ["reconciler"]:
+                found.append((block, words[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("block", "words"), written_commands(), ids=str)
+def test_commands_that_are_not_run_are_written_right(block: Block, words: list[str]) -> None:
+    """They name commands and options that there are."""
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, str(block)
+        command = found
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"} <= options
+
+
 def test_there_are_examples_to_check() -> None:
     assert len(yaml_blocks()) >= 3
     assert {block.page.name for page in PAGES for block in blocks(page) if block.code is not None} >= {
@@ -254,12 +406,12 @@ def test_no_place_of_one_machine_is_named(page: Path) -> None:
     assert HOUSE.findall(page.read_text()) == []
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    linked = {
-        (REPOSITORY / link.partition("#")[0]).resolve()
-        for link in LINK.findall((REPOSITORY / "README.md").read_text())
-    }
-    assert [page.name for page in PAGES if page.parent.name == "docs" and page.resolve() not in linked] == []
+def test_every_page_is_in_the_table_of_contents() -> None:
+    index = REPOSITORY / "docs/index.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    pages = {page.resolve() for page in PAGES if page.parent.name == "docs"} - {index.resolve()}
+    assert sorted(page.name for page in pages - linked) == []
+    assert "(docs/index.md)" in (REPOSITORY / "README.md").read_text()
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
