@@ -242,7 +242,7 @@ def recover_first(specs: Path) -> Recovered:
 
 def _last_status(book: ledger.Ledger) -> tuple[Status | None, str]:
     try:
-        return report.read(book), ""
+        return report.read(book, node.name()), ""
     except ReconcilerError as error:
         return None, str(error)
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+Files = Mapping[str, bytes]
+"""Small files by their path; at most one folder deep."""
+
+Join = Callable[[Files, Files], Files]
+"""What a branch becomes from the files that are there and from ours."""
 
 
 class Repository(Protocol):
@@ -18,10 +24,13 @@ class Repository(Protocol):
         """Whether anything at ``path`` differs from the commit that is checked out."""
 
     def read(self, branch: str, name: str) -> bytes | None:
-        """A file at the root of a branch; None when the branch or the file is not there."""
+        """A file of a branch by its path; None when the branch or the file is not there."""
 
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+    def commit(
+        self, branch: str, files: Files, message: str, time: datetime, join: Join | None = None
+    ) -> str | None:
         """Commit ``files`` as the whole tree of ``branch`` (an orphan at first), touching neither index nor work tree.
 
-        Returns the new commit, or None when the tree is already so. Refuses the branch that is checked out.
+        ``join`` puts them together with what is there, instead. Returns the new commit, or None when the tree is already so.
+        Refuses the branch that is checked out.
         """

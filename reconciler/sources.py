@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from reconciler import spec
-from reconciler.adapters import git, ledger
+from reconciler import report, spec
+from reconciler.adapters import git, ledger, node
 from reconciler.adapters.clone import Clone
 from reconciler.adapters.ledger import BRANCH, Ledger
 from reconciler.adapters.remote import Remote
@@ -72,6 +72,7 @@ class Plain:
 
     def __init__(self, specs: Path) -> None:
         self.lock = specs
+        self._part = report.Part(node.name(), alone=True)
 
     def look(self) -> object:
         """Names, sizes and times of all files."""
@@ -80,12 +81,12 @@ class Plain:
     def origin(self) -> Origin:
         """The files as they are."""
         repository = git.find(self.lock)
-        book = ledger.open_ledger(self.lock, repository)
+        book = ledger.open_ledger(self.lock, repository, self._part)
         return Origin(self.lock, _revision(repository, self.lock), book)
 
     def ledger(self) -> Ledger | None:
         """A branch of the repository, else a folder of this user."""
-        return ledger.open_ledger(self.lock, git.find(self.lock)) if self.lock.exists() else None
+        return ledger.open_ledger(self.lock, git.find(self.lock), self._part) if self.lock.exists() else None
 
     def share(self) -> str:
         """A work tree is pushed by whoever owns it."""
@@ -107,6 +108,7 @@ class Followed:
         self._clone = Clone(state / "repository.git", remote)
         self._tree = SpecsTree(state, path)
         self._signers = signers
+        self._part = report.Part(node.name())
 
     def look(self) -> object:
         """The commit that the branch is at; None when there is no such branch."""
@@ -124,14 +126,14 @@ class Followed:
 
     def ledger(self) -> ledger.KeptLedger:
         """The branch of the clone, and a folder beside it."""
-        return ledger.KeptLedger(self._clone, self.lock / "status")
+        return ledger.KeptLedger(self._clone, self.lock / "status", self._part)
 
     def share(self) -> str:
         """Push the status; what was kept goes into a clone that was made again."""
         try:
             if not self._clone.tip(BRANCH) and not self._clone.known(BRANCH):
                 self.ledger().renew()
-            self._clone.publish(BRANCH)
+            self._clone.publish(BRANCH, self._part.join)
         except GitError as error:
             return str(error)
         return ""
@@ -217,11 +219,11 @@ class Followed:
         """Raises SpecError with what is wrong with the specs that were written, by their names in the repository."""
         candidate = self._tree.candidate
         root = candidate.parents[len(Path(os.path.normpath(self._tree.path)).parts) - 1]
-        report = spec.check([candidate])
+        found = spec.check([candidate])
         wrong = [
-            str(problem).replace(f"{root}/", "") for problem in report.problems if problem.severity == "error"
+            str(problem).replace(f"{root}/", "") for problem in found.problems if problem.severity == "error"
         ]
-        wrong += _of_the_repository(report.fleet, self.lock.parent.parent) if report.fleet else []
+        wrong += _of_the_repository(found.fleet, self.lock.parent.parent) if found.fleet else []
         if wrong:
             raise SpecError(tuple(wrong))
 

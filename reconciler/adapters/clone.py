@@ -15,6 +15,7 @@ from typing import NamedTuple
 from reconciler.adapters.git import Answer, GitRepository
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
+from reconciler.repository import Join
 
 ASKING = 15.0
 """Seconds for the question which commit a branch is at: a service that is told to end waits for the answer."""
@@ -155,13 +156,16 @@ class Clone(GitRepository):
         """The commit of our own branch."""
         return self._ref(f"refs/heads/{branch}")
 
-    def publish(self, branch: str) -> bool:
-        """Bring our own branch to the remote: on top of what is there, and never by force. Whether it had anything to bring."""
+    def publish(self, branch: str, join: Join) -> bool:
+        """Bring our own branch to the remote: on top of what is there, and never by force. Whether it had anything to bring.
+
+        ``join`` puts the files of a commit of ours together with those of the commit that it comes on top of.
+        """
         for _ in range(_TRIES):
             here, there = self.tip(branch), self._ref(_far(branch))
             if here is None or here == there:
                 return False
-            new = self._rebased(branch, here, there)
+            new = self._rebased(branch, here, there, join)
             answer = self._remote("push", "--quiet", "--", self.remote.url, f"{new}:refs/heads/{branch}")
             if answer.code == 0:
                 self._git("note what was pushed", "update-ref", _far(branch), new)
@@ -174,7 +178,7 @@ class Clone(GitRepository):
             f"repository {self.remote.shown}: others push to {branch} all the time; it is tried again"
         )
 
-    def _rebased(self, branch: str, here: str, there: str | None) -> str:
+    def _rebased(self, branch: str, here: str, there: str | None, join: Join) -> str:
         """Our branch on top of theirs; ours alone where they have none."""
         if there is None:
             if not self._is_cut(here):
@@ -189,16 +193,14 @@ class Clone(GitRepository):
             commits = listed.decode().split()
         tip = there
         for commit in commits:
-            tip = self._replayed(commit, tip)
+            tip = self._replayed(commit, tip, join)
         assert tip is not None
         self._git(f"move branch {branch}", "update-ref", f"refs/heads/{branch}", tip, here)
         return tip
 
-    def _replayed(self, commit: str, onto: str | None) -> str:
-        """``commit`` once more, with ``onto`` as its parent, whose other files stay."""
-        entries = {**(self._entries(onto) if onto else {}), **self._entries(commit)}
-        data = b"".join(meta + b"\t" + name + b"\0" for name, meta in entries.items())
-        tree = self._git("store the tree", "mktree", "-z", data=data).decode().strip()
+    def _replayed(self, commit: str, onto: str | None, join: Join) -> str:
+        """``commit`` once more, with ``onto`` as its parent."""
+        tree = self._write_tree(join(self._files(onto) if onto else {}, self._files(commit)))
         if onto and self._tree_of(onto) == tree:
             return onto
         raw = self._git("read our status", "cat-file", "commit", commit)
@@ -208,11 +210,6 @@ class Clone(GitRepository):
         body = b"\n".join([b"tree " + tree.encode(), *parents, *kept]) + b"\n\n" + message
         made = self._git("store the commit", "hash-object", "-w", "-t", "commit", "--stdin", data=body)
         return made.decode().strip()
-
-    def _entries(self, commit: str) -> dict[bytes, bytes]:
-        listing = self._git("read a status", "ls-tree", "--full-tree", "-z", commit)
-        pairs = (line.partition(b"\t") for line in listing.split(b"\0") if line)
-        return {name: meta for meta, _, name in pairs}
 
     def _is_cut(self, commit: str) -> bool:
         """Whether commits that it builds on are missing, since the remote once had them and we never fetched them."""

@@ -11,13 +11,14 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import NamedTuple
 
 from reconciler.errors import GitError
+from reconciler.repository import Files, Join
 
 TIMEOUT = 60.0
 """Seconds after which a git command is given up."""
@@ -145,29 +146,49 @@ class GitRepository:
         return bool(listing)
 
     def read(self, branch: str, name: str) -> bytes | None:
-        """The file ``name`` at the root of ``branch``; None when the branch or the file is not there."""
+        """The file of ``branch`` with the path ``name``; None when the branch or the file is not there."""
         tip = self._tip(branch)
-        if tip is None:
-            return None
-        for entry in self._git(f"list branch {branch}", "ls-tree", "--full-tree", "-z", tip).split(b"\0"):
-            meta, _, found = entry.partition(b"\t")
-            if found == name.encode():
-                return self._git(
-                    f"read {name} of branch {branch}", "cat-file", "blob", meta.split()[2].decode()
-                )
-        return None
+        return None if tip is None else self._files(tip, name).get(name)
 
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+    def _files(self, commit: str, only: str = "") -> dict[str, bytes]:
+        """The files of a commit by their paths, or ``only`` one. Those whose names are not text are left out."""
+        listing = self._git(f"list the status {commit[:12]}", "ls-tree", "-r", "--full-tree", "-z", commit)
+        blobs = {}
+        for entry in filter(None, listing.split(b"\0")):
+            meta, _, name = entry.partition(b"\t")
+            path = name.decode(errors="replace")
+            if path == only or (not only and path.encode() == name and meta[7:11] == b"blob"):
+                blobs[path] = meta.split()[2]
+        return dict(zip(blobs, self._contents(tuple(blobs.values())), strict=True))
+
+    def _contents(self, blobs: Sequence[bytes]) -> Iterator[bytes]:
+        """What is in ``blobs``, by one command for all."""
+        rest = self._git("read the status", "cat-file", "--batch", data=b"\n".join(blobs)) if blobs else b""
+        for blob in blobs:
+            head, _, rest = rest.partition(b"\n")
+            if head.count(b" ") != 2:
+                raise GitError(
+                    f"git repository {self._folder}: cannot read the status: {blob.decode()} is missing"
+                )
+            size = int(head.split()[2])
+            yield rest[:size]
+            rest = rest[size + 1 :]
+
+    def commit(
+        self, branch: str, files: Files, message: str, time: datetime, join: Join | None = None
+    ) -> str | None:
         """Commit ``files`` as the whole tree of ``branch`` (an orphan at first), touching neither index nor work tree.
 
-        Returns the new commit, or None when the tree is already so. The branch moves last, from the tip that was seen
-        and no other; when somebody else moved it meanwhile, once more on top of that.
+        ``join`` puts them together with what is there, instead. Returns the new commit, or None when the tree is already so.
+        The branch moves last, from the tip that was seen and no other; when somebody else moved it meanwhile, once more on
+        top of that.
         """
         self._refuse_checked_out(branch)
-        tree = self._write_tree(files)
         while True:
             here = self._ref(f"refs/heads/{branch}")
             tip = here or self._ref(f"refs/remotes/origin/{branch}")
+            there = self._files(tip) if join and tip else {}
+            tree = self._write_tree(join(there, files) if join else files)
             if tip is not None and self._tree_of(tip) == tree:
                 return None
             commit = self._write_commit(tree, tip, message, time)
@@ -204,11 +225,18 @@ class GitRepository:
         answer = self._git("read the last status", "rev-parse", "--verify", f"{commit}^{{tree}}")
         return answer.decode().strip()
 
-    def _write_tree(self, files: Mapping[str, bytes]) -> str:
-        entries = []
+    def _write_tree(self, files: Files) -> str:
+        entries, folders = [], dict[str, dict[str, bytes]]()
         for name, data in files.items():
+            folder, separator, inner = name.partition("/")
+            if separator:
+                folders.setdefault(folder, {})[inner] = data
+                continue
             blob = self._git(f"store {name}", "hash-object", "-w", "--stdin", data=data)
             entries.append(b"100644 blob " + blob.strip() + b"\t" + name.encode() + b"\0")
+        for folder, inside in folders.items():
+            tree = self._write_tree(inside).encode()
+            entries.append(b"040000 tree " + tree + b"\t" + folder.encode() + b"\0")
         return self._git("store the tree", "mktree", "-z", data=b"".join(entries)).decode().strip()
 
     def _write_commit(self, tree: str, parent: str | None, message: str, time: datetime) -> str:

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from reconciler.adapters.replace import replace
 from reconciler.errors import ReconcilerError
-from reconciler.repository import Repository
+from reconciler.repository import Files, Repository
 
 BRANCH = "backup-status"
 """The branch that holds the status and nothing else."""
+
+
+class Part(Protocol):
+    """What one machine has to say on a branch on which others write, too."""
+
+    path: str
+    """Of the file that holds it there, while others have theirs beside it."""
+
+    def join(self, there: Files, ours: Files) -> Files:
+        """What the branch becomes from the files that are there, and from those that we would write if we were alone."""
 
 
 class Ledger(Protocol):
@@ -25,31 +34,42 @@ class Ledger(Protocol):
 
     place: str
 
+    @property
+    def shared(self) -> bool:
+        """Whether what is read may be of another machine than this one."""
+
     def read(self, name: str) -> bytes | None:
         """The file ``name`` as it was last written; None when it never was. Raises ReconcilerError."""
 
-    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+    def write(self, files: Files, message: str, time: datetime) -> str | None:
         """Replace the files. Returns the commit, or None where there are no commits or nothing changed."""
 
 
 class BranchLedger:
-    """The files are the tree of the branch ``backup-status``."""
+    """The files are the tree of the branch ``backup-status``, or, with ``part``, one of several parts of it."""
 
-    def __init__(self, repository: Repository) -> None:
+    shared = False
+
+    def __init__(self, repository: Repository, part: Part | None = None) -> None:
         self._repository = repository
+        self._part = part
         self.place = f"branch {BRANCH}"
 
     def read(self, name: str) -> bytes | None:
-        """The file at the branch's tip. Raises GitError."""
-        return self._repository.read(BRANCH, name)
+        """This machine's part where it has one, else the file at the branch's tip. Raises GitError."""
+        own = self._repository.read(BRANCH, self._part.path) if self._part else None
+        return self._repository.read(BRANCH, name) if own is None else own
 
-    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+    def write(self, files: Files, message: str, time: datetime) -> str | None:
         """Commit the files. Raises GitError."""
-        return self._repository.commit(BRANCH, files, message, time)
+        join = self._part.join if self._part else None
+        return self._repository.commit(BRANCH, files, message, time, join)
 
 
 class FolderLedger:
     """The files lie in ``folder``, each replaced atomically, in the order given."""
+
+    shared = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,7 +84,7 @@ class FolderLedger:
         except OSError as error:
             raise self._error("read", name, error) from None
 
-    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:  # noqa: ARG002
+    def write(self, files: Files, message: str, time: datetime) -> str | None:  # noqa: ARG002
         """Write the files; ``message`` and ``time`` are for commits, and there are none here. Raises ReconcilerError."""
         for name, data in files.items():
             try:
@@ -97,17 +117,22 @@ class KeptLedger:
     ``read`` asks the folder first: a clone can be lost, and a remote's status can be another machine's.
     """
 
-    def __init__(self, repository: Repository, folder: Path) -> None:
-        self._branch = BranchLedger(repository)
+    def __init__(self, repository: Repository, folder: Path, part: Part) -> None:
+        self._branch = BranchLedger(repository, part)
         self._folder = FolderLedger(folder)
         self.place = self._branch.place
+
+    @property
+    def shared(self) -> bool:
+        """Whether nothing is kept in the folder, so that the branch is read."""
+        return not self._folder.all()
 
     def read(self, name: str) -> bytes | None:
         """The file as this machine wrote it last, else the branch's. Raises ReconcilerError."""
         kept = self._folder.read(name)
         return self._branch.read(name) if kept is None else kept
 
-    def write(self, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
+    def write(self, files: Files, message: str, time: datetime) -> str | None:
         """Commit the files, then keep them: what could not be committed is still news at the next run. Raises ReconcilerError."""
         commit = self._branch.write(files, message, time)
         self._folder.write(files, message, time)
@@ -119,9 +144,9 @@ class KeptLedger:
             self._branch.write(files, "the status as it was kept", self._folder.time())
 
 
-def open_ledger(specs: Path, repository: Repository | None) -> Ledger:
+def open_ledger(specs: Path, repository: Repository | None, part: Part | None = None) -> Ledger:
     """The ledger of the specs at ``specs``: on a branch when they lie in a repository."""
-    return BranchLedger(repository) if repository else FolderLedger(state_folder(specs))
+    return BranchLedger(repository, part) if repository else FolderLedger(state_folder(specs))
 
 
 def state_folder(specs: Path) -> Path:

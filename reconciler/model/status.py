@@ -278,8 +278,24 @@ class ClockStatus(StatusModel, frozen=True, kw_only=True):
     confirmations: int = 0
 
 
+class NodeStatus(StatusModel, frozen=True, kw_only=True):
+    """One of several machines that report. ``time`` is that of its last report; None where that cannot be read.
+
+    ``overdue`` names targets of which it was to begin a backup since then, and did not say that it has.
+    """
+
+    node: str
+    time: datetime | None
+    spec_commit: str | None = None
+    targets: int = 0
+    overdue: tuple[str, ...] = ()
+
+
 class Status(StatusModel, frozen=True, kw_only=True):
-    """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are."""
+    """Everything in ``status.json``. ``pending`` counts the actions that are still to do, by what they are.
+
+    ``nodes`` is empty but where several machines report: then this is what all of them said, put together.
+    """
 
     format: Literal["reconciler/status/v1"] = "reconciler/status/v1"
     time: datetime
@@ -298,6 +314,7 @@ class Status(StatusModel, frozen=True, kw_only=True):
     changes: Changes | None = None
     told: tuple[Told, ...] = ()
     clock: ClockStatus | None = None
+    nodes: tuple[NodeStatus, ...] = ()
 
     @property
     def well(self) -> bool:

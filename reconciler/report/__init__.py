@@ -9,13 +9,15 @@ from reconciler.report.assemble import rejected, seen_markers, status
 from reconciler.report.change import summary, unchanged
 from reconciler.report.markdown import render
 from reconciler.report.memory import Memory, recall, remember
+from reconciler.report.nodes import Part, encode
 from reconciler.report.notify import Telling, tell
 from reconciler.report.picture import picture
-from reconciler.report.publish import encode, publish, read
+from reconciler.report.publish import publish, read
 from reconciler.report.watch import Watch
 
 __all__ = [
     "Memory",
+    "Part",
     "Telling",
     "Watch",
     "encode",

@@ -33,5 +33,8 @@ def _troubles(status: Status) -> Iterable[str]:
     unknown = [item.name for item in status.destinations if item.state == "unknown"]
     if unknown:
         yield f"{few(unknown, separator=', ')} cannot be looked at"
+    silent = [item.node for item in status.nodes if item.overdue or not item.time]
+    if silent:
+        yield f"{few(silent, separator=', ')} {'has' if len(silent) == 1 else 'have'} not reported"
     if not status.targets:
         yield "the specs ask for none"

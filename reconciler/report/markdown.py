@@ -8,7 +8,7 @@ from reconciler.model.status import DestinationStatus, Holding, OutcomeStatus, S
 from reconciler.report.headline import headline
 from reconciler.report.markup import contents, escape, section, table
 from reconciler.report.picture import described
-from reconciler.report.text import moment
+from reconciler.report.text import few, moment
 from reconciler.wording import counted, growth_text, size_text
 
 PICTURE = "status.svg"
@@ -22,6 +22,7 @@ def render(status: Status) -> str:
     parts = {
         "What is wrong": _wrong(status),
         "Conditions": _conditions(status),
+        "Machines": _machines(status),
         "Changes": _changes(status),
         "Targets": _targets(status),
         "Destinations": _destinations(status),
@@ -41,6 +42,8 @@ def render(status: Status) -> str:
 def _head(status: Status) -> str:
     specs = f", specs at {escape(status.spec_commit[:12])}" if status.spec_commit else ""
     where = f" on {escape(status.node)}" if status.node else ""
+    if status.nodes:
+        where = f", from {counted(len(status.nodes), 'machine')}, the last one {escape(status.node)}"
     return f"# Backups: {escape(headline(status))}\n\nAs of {moment(status.time)}{where}{specs}."
 
 
@@ -62,7 +65,10 @@ def _wrong(status: Status) -> Iterable[str]:
 
 
 def _errors(status: Status) -> Iterable[str]:
-    """Error notes that are told neither with a destination nor with a target."""
+    """Machines that cannot be understood, and error notes that are told neither with a destination nor with a target."""
+    for node in status.nodes:
+        if node.time is None:
+            yield f"* **{escape(node.node)}**: what this machine reports cannot be read here"
     told = {target.name for target in status.targets}
     for note in status.notes:
         if note.severity == "error" and note.topic != "destination" and note.subject not in told:
@@ -89,6 +95,21 @@ def _conditions(status: Status) -> Iterable[str]:
         for item in status.conditions
     ]
     return table(("Condition", "Status", "Since", ""), rows)
+
+
+def _machines(status: Status) -> Iterable[str]:
+    """Where several report: when each had something new to say, and what is missing."""
+    rows = [
+        (
+            escape(item.node),
+            moment(item.time) if item.time else "**cannot be read**",
+            escape(item.spec_commit[:12]) if item.spec_commit else "",
+            str(item.targets) if item.time else "?",
+            f"**not reported: {escape(few(item.overdue, separator=', '))}**" if item.overdue else "",
+        )
+        for item in status.nodes
+    ]
+    return table(("Machine", "Last news", "Specs", "Targets", ""), rows)
 
 
 def _changes(status: Status) -> Iterable[str]:

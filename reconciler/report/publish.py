@@ -8,39 +8,30 @@ from reconciler.adapters.ledger import Ledger
 from reconciler.errors import Corrupt
 from reconciler.model.status import Status
 from reconciler.report.change import summary, unchanged
-from reconciler.report.markdown import PICTURE, render
-from reconciler.report.picture import picture
-
-MACHINES = "status.json"
-PEOPLE = "STATUS.md"
+from reconciler.report.nodes import MACHINES, encode, files, newcomer
 
 
-def read(ledger: Ledger) -> Status | None:
-    """The last status; None before the first one. Raises Corrupt, and what the ledger raises."""
+def read(ledger: Ledger, node: str = "") -> Status | None:
+    """The last status of the machine ``node``; None before the first one. Raises Corrupt, and what the ledger raises.
+
+    Where only other machines have written, it is what they say of what is everybody's.
+    """
     data = ledger.read(MACHINES)
     if data is None:
         return None
     try:
-        return msgspec.json.decode(data, type=Status)
+        status = msgspec.json.decode(data, type=Status)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Corrupt(
             f"{MACHINES} on {ledger.place} is not a status that this version can read ({error}): it was edited, or written "
             "by a newer version. Nothing in it is needed to restore; delete it there to begin afresh"
         ) from None
-
-
-def encode(status: Status) -> bytes:
-    """``status.json``: indented, so that a diff of two commits reads well."""
-    return msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"
+    theirs = status.nodes or (ledger.shared and status.node != node)
+    return newcomer(status, node) if theirs else status
 
 
 def publish(status: Status, previous: Status | None, ledger: Ledger) -> str | None:
     """Write the files if ``status`` says anything new. Returns the commit, or None where there is none."""
     if unchanged(status, previous):
         return None
-    files = {
-        PICTURE: picture(status).encode(),
-        PEOPLE: render(status).encode(),
-        MACHINES: encode(status),
-    }
-    return ledger.write(files, summary(status, previous), status.time)
+    return ledger.write(files(status, encode(status)), summary(status, previous), status.time)

@@ -32,7 +32,7 @@ from reconciler.ports import (
     Volume,
     Writer,
 )
-from reconciler.repository import Repository
+from reconciler.repository import Files, Join, Repository
 
 T = TypeVar("T")
 Kind = Literal["error", "unreachable", "full", "interrupt", "kill"]
@@ -412,8 +412,10 @@ class FaultyRepository:
     def read(self, branch: str, name: str) -> bytes | None:
         return self._call("read", name, lambda: self._inner.read(branch, name))
 
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str, time: datetime) -> str | None:
-        return self._call("commit", branch, lambda: self._inner.commit(branch, files, message, time))
+    def commit(
+        self, branch: str, files: Files, message: str, time: datetime, join: Join | None = None
+    ) -> str | None:
+        return self._call("commit", branch, lambda: self._inner.commit(branch, files, message, time, join))
 
 
 class FaultyLedger:
@@ -423,6 +425,7 @@ class FaultyLedger:
         self._inner = inner
         self._switch = switch
         self.place = inner.place
+        self.shared = inner.shared
 
     def read(self, name: str) -> bytes | None:
         return self._switch.call("ledger", "read", name, lambda: self._inner.read(name), ReconcilerError)
