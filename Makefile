@@ -11,7 +11,7 @@ BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 WORKERS ?= 4
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup parts lint format test image bench campaign kills turns demo schemas docs requirements clean
+.PHONY: help setup parts lint format test image bench campaign kills turns year demo schemas docs requirements clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -54,6 +54,9 @@ kills: setup parts ## kill apply at random moments; N of each kind (500 and 100 
 
 turns: setup parts ## two reconcilers on one disk and one bucket, one of them stopped at random; N slots (500 unless said otherwise)
 	TICKS=$(or $(N),500) $(BIN)/pytest tests/faults/test_two_reconcilers.py --timeout=0
+
+year: setup ## a year of the service by a clock that leaps from slot to slot; N targets (200 unless said otherwise)
+	YEAR=$(or $(N),200) $(BIN)/pytest tests/service/test_year.py --timeout=0
 
 demo: ## the main job in a minute, with nothing but Python and git
 	@scripts/need git=git

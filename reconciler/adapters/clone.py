@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -169,6 +170,7 @@ class Clone(GitRepository):
             answer = self._remote("push", "--quiet", "--", self.remote.url, f"{new}:refs/heads/{branch}")
             if answer.code == 0:
                 self._git("note what was pushed", "update-ref", _far(branch), new)
+                self._tidy()
                 return True
             tip = self.ask(branch).get(branch, "")
             if tip == (there or ""):
@@ -177,6 +179,11 @@ class Clone(GitRepository):
         raise GitError(
             f"repository {self.remote.shown}: others push to {branch} all the time; it is tried again"
         )
+
+    def _tidy(self) -> None:
+        """Pack what is loose, once that is a lot: git does so only after a fetch, and specs may stay the same for years."""
+        with suppress(GitError):  # what failed is told by the next look, if it matters
+            self._remote("gc", "--auto", "--quiet")
 
     def _rebased(self, branch: str, here: str, there: str | None, join: Join) -> str:
         """Our branch on top of theirs; ours alone where they have none."""

@@ -74,14 +74,14 @@ def _settled_run(run: Run) -> Run:
 
 
 def summary(status: Status, previous: Status | None) -> str:
-    """What changed, in one line: what the run did with failures first, else which conditions changed."""
+    """What changed, in one line: what the run did with failures first, else which conditions changed, else which targets."""
     run = status.last_run
     if run and run.time == status.time:
         failed = [outcome for outcome in run.outcomes if outcome.state != "done"]
         done = [outcome for outcome in run.outcomes if outcome.state == "done"]
         parts = [*_told(failed), *_told(done)]
     else:
-        parts = list(_conditions(status, previous))
+        parts = list(_conditions(status, previous)) or list(_problems(status, previous))
     return " ".join(few(parts, _NAMED).split()) or "what was seen changed"
 
 
@@ -125,6 +125,16 @@ def _conditions(status: Status, previous: Status | None) -> Iterable[str]:
         yield f"specs at {status.spec_commit[:12]}"
     if previous and status.told != previous.told:
         yield "notifications"
+
+
+def _problems(status: Status, previous: Status | None) -> Iterable[str]:
+    """What has come to be wrong with a target, while others were or are wrong, too; and that nothing is any more."""
+    before = {target.name: target.problems for target in previous.targets} if previous else {}
+    for target in status.targets:
+        had = before.get(target.name, ())
+        yield from (f"{target.name}: {problem}" for problem in target.problems if problem not in had)
+        if had and not target.problems:
+            yield f"{target.name}: well again"
 
 
 def _clock(now: ClockStatus | None, before: ClockStatus | None) -> Iterable[str]:

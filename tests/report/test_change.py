@@ -153,6 +153,14 @@ def test_what_is_seen_without_a_run_is_a_change(place: Place) -> None:
     ]
 
 
+def test_the_message_names_the_target_where_the_whole_stays_as_unwell_as_it_was(place: Place) -> None:
+    gone = replace(SEEN, probes={GRAFANA: Probe(problem="no volume grafana")})
+    assert place.tick(NOW, seen=gone)
+    assert place.tick(NOW + timedelta(days=1), seen=gone)
+    assert place.tick(NOW + timedelta(days=2), seen=gone) is None
+    assert place.log()[0] == "grafana/data: it is overdue: its newest backup is of 2026-01-20 03:00Z"
+
+
 def test_new_specs_are_a_change_and_rejected_ones_too(place: Place) -> None:
     assert place.tick(NOW)
     assert place.tick(NOW + HOUR, commit="badcafe")

@@ -276,6 +276,21 @@ def test_two_services_write_on_one_branch(site: Site, source: Followed) -> None:
     assert told == [f"{who} {number}" for number in range(3) for who in ("one", "other")]
 
 
+def test_the_clone_packs_itself_although_nothing_is_ever_fetched(site: Site, source: Followed) -> None:
+    repository = clone(site)
+    site.git("config", "gc.auto", "1", at=repository)
+    for number in range(1000):  # git estimates how many there are
+        (site.root / "data" / f"{number}").write_text(f"{number}")
+    names = "\n".join(str(path) for path in (site.root / "data").iterdir())
+    command = ["git", "-C", str(repository), "hash-object", "-w", "--stdin-paths"]
+    subprocess.run(command, input=names.encode(), check=True, capture_output=True)
+    source.origin().ledger.write({"status.json": b"{}"}, "one", TIME)
+    assert source.share() == ""
+    assert "in-pack: 0\n" not in site.git("count-objects", "-v", at=repository)
+    assert source.origin().notes == ()
+    assert source.origin().ledger.read("status.json") == b"{}"
+
+
 def test_a_remote_that_takes_no_push_is_told(site: Site, source: Followed) -> None:
     hook = site.remote / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
