@@ -30,7 +30,7 @@ def engine_proxy(listen: Path, engine: Path, *, swarm: bool) -> None:
     A call that is refused is told on stderr.
 
     \b
-    Example:
+    Examples:
       reconciler engine-proxy --listen /run/engine/docker.sock
       DOCKER_HOST=unix:///run/engine/docker.sock reconciler plan
     """  # noqa: D301 - click wants the real \b
