@@ -10,10 +10,12 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.adapters.git import Answer, GitRepository
+from reconciler.adapters.history import Squashed, squashed
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
 from reconciler.repository import Join
@@ -164,12 +166,14 @@ class Clone(GitRepository):
         """
         for _ in range(_TRIES):
             here, there = self.tip(branch), self._ref(_far(branch))
-            if here is None or here == there:
+            new = self._rebased(branch, here, there, join) if here else None
+            if new is None or new == there:
+                self._forget_had(branch)
                 return False
-            new = self._rebased(branch, here, there, join)
             answer = self._remote("push", "--quiet", "--", self.remote.url, f"{new}:refs/heads/{branch}")
             if answer.code == 0:
                 self._git("note what was pushed", "update-ref", _far(branch), new)
+                self._forget_had(branch)
                 self._tidy()
                 return True
             tip = self.ask(branch).get(branch, "")
@@ -179,6 +183,32 @@ class Clone(GitRepository):
         raise GitError(
             f"repository {self.remote.shown}: others push to {branch} all the time; it is tried again"
         )
+
+    def squash_theirs(self, branch: str, before: datetime) -> Squashed | None:
+        """Make one commit of all that is older on the remote's ``branch`` than ``before``; None when there is nothing to squash.
+
+        Pushed by force, on that branch alone, and only if it is still where it was seen: what others push meanwhile stays.
+        """
+        tip = self.ask(branch).get(branch)
+        if tip is None:
+            raise GitError(f"repository {self.remote.shown} has no branch {branch}")
+        self._prepare(len(tip))
+        self._fetch(branch, tip)
+        tip = self._ref(_far(branch)) or tip
+        found = squashed(self._git, self._contents, tip, before)
+        if found:
+            full = f"refs/heads/{branch}"
+            lease = f"--force-with-lease={full}:{tip}"
+            answer = self._remote("push", "--quiet", lease, "--", self.remote.url, f"{found.tip}:{full}")
+            there = self.ask(branch).get(branch) if answer.code else found.tip
+            if there == tip:
+                raise self._failed(f"take the squashed branch {branch}", answer)
+            if there != found.tip:
+                raise GitError(
+                    f"repository {self.remote.shown}: somebody has just pushed to {branch}, and nothing was changed; "
+                    "do it once more"
+                )
+        return found
 
     def _tidy(self) -> None:
         """Pack what is loose, once that is a lot: git does so only after a fetch, and specs may stay the same for years."""
@@ -194,10 +224,11 @@ class Clone(GitRepository):
         elif self.descends(here, there):
             return here
         else:
-            listed = self._git(
-                "list our status", "rev-list", "--reverse", f"-n{_REPLAYED}", here, f"^{there}"
-            )
-            commits = listed.decode().split()
+            had = self._had(branch)
+            without = [f"^{commit}" for commit in (there, *had)]
+            listed = self._git("list our status", "rev-list", "--reverse", f"-n{_REPLAYED}", here, *without)
+            # Whoever rewrote the branch may have left out what we said last; where they have it, it makes no commit.
+            commits = listed.decode().split() or ([here] if had else [])
         tip = there
         for commit in commits:
             tip = self._replayed(commit, tip, join)
@@ -247,7 +278,19 @@ class Clone(GitRepository):
 
     def _fetch_status(self, branch: str, tip: str) -> None:
         """Their status: at first its newest commit, then every one since, so that it is seen which of ours it has."""
-        self._fetch(branch, tip, *(() if self._ref(_far(branch)) else ("--depth=1",)))
+        before = self._ref(_far(branch))
+        self._fetch(branch, tip, *(() if before else ("--depth=1",)))
+        if before and not self.descends(self._ref(_far(branch)) or tip, before):
+            self._git("note what they had", "update-ref", f"{_had(branch)}/{before}", before)
+
+    def _had(self, branch: str) -> list[str]:
+        """Where the remote's branch was before it was rewritten, since we last brought ours: that is not brought again."""
+        listed = self._git("look at what they had", "for-each-ref", "--format=%(objectname)", _had(branch))
+        return listed.decode().split()
+
+    def _forget_had(self, branch: str) -> None:
+        for commit in self._had(branch):
+            self._git("forget what they had", "update-ref", "-d", f"{_had(branch)}/{commit}")
 
     def _fetch(self, branch: str, tip: str, *depth: str) -> None:
         """Have the commit that the remote's branch is at, under ``refs/remotes/origin``."""
@@ -283,3 +326,8 @@ class Clone(GitRepository):
 def _far(branch: str) -> str:
     """Where the remote's branch is kept here."""
     return f"refs/remotes/origin/{branch}"
+
+
+def _had(branch: str) -> str:
+    """Below which it is kept where the remote's branch was before it was rewritten."""
+    return f"refs/had/{branch}"

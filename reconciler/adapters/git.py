@@ -17,6 +17,7 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import NamedTuple
 
+from reconciler.adapters.history import Squashed, squashed
 from reconciler.errors import GitError
 from reconciler.repository import Files, Join
 
@@ -61,6 +62,7 @@ _ADVICE = (
         ".lock': File exists",
         "another git process is using the branch; when none is running, delete that lock file",
     ),
+    ("but expected", "another process has just written to it, and nothing was changed; do it once more"),
     ("Read-only file system", "make the repository writable, or move the specs to one that is"),
     ("ermission denied", "let this user write to the repository, or run as its owner"),
     ("insufficient permission", "let this user write to the repository, or run as its owner"),
@@ -200,12 +202,27 @@ class GitRepository:
             if self._ref(f"refs/heads/{branch}") == here:
                 raise self._error(f"move branch {branch}", answer)
 
+    def squash(self, branch: str, before: datetime) -> Squashed | None:
+        """Make one commit of all that is older on ``branch`` than ``before``; None when there is nothing to squash.
+
+        The branch moves last, from the tip that was seen and no other. Refuses the branch that is checked out.
+        """
+        self._refuse_checked_out(branch)
+        tip = self._ref(f"refs/heads/{branch}")
+        if tip is None:
+            raise GitError(f"git repository {self._folder}: it has no branch {branch} of its own")
+        found = squashed(self._git, self._contents, tip, before)
+        if found:
+            move = ("update-ref", "-m", "reconciler: squash", f"refs/heads/{branch}", found.tip, tip)
+            self._git(f"move branch {branch}", *move)
+        return found
+
     def _refuse_checked_out(self, branch: str) -> None:
         listing = self._git("list work trees", "worktree", "list", "--porcelain")
         if f"branch refs/heads/{branch}".encode() in listing.splitlines():
             raise GitError(
-                f"git repository {self._folder}: branch {branch} is checked out in a work tree, so the status cannot be "
-                "committed to it without changing files there; check out another branch"
+                f"git repository {self._folder}: branch {branch} is checked out in a work tree, so it cannot be moved "
+                "without changing what is there; check out another branch"
             )
 
     def _tip(self, branch: str) -> str | None:

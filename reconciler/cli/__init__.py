@@ -23,6 +23,7 @@ from reconciler.cli.plan import plan
 from reconciler.cli.restore import restore
 from reconciler.cli.run import run
 from reconciler.cli.schema import schema
+from reconciler.cli.squash import squash
 from reconciler.cli.status import status
 from reconciler.cli.validate import validate
 from reconciler.errors import ReconcilerError
@@ -59,6 +60,7 @@ _COMMANDS = (
     restore,
     delete,
     status,
+    squash,
     coverage,
     schema,
     import_,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from reconciler.cli.credentials import Credentials, credential_options
 from reconciler.cli.listen import Page, Watched, listen_options
 from reconciler.cli.output import PATH
 
 if TYPE_CHECKING:
-    from reconciler.model import Secret
     from reconciler.sources import Source
 
 _LEAST = 1.0
@@ -33,14 +33,7 @@ _LEAST = 1.0
     show_default=True,
     help="With --repo: the folder of the specs in it.",
 )
-@click.option(
-    "--token-from-env", "token_name", metavar="NAME", help="The variable with the token for https://."
-)
-@click.option("--token-file", type=PATH, metavar="FILE", help="The file with the token for https://.")
-@click.option("--ssh-key", type=PATH, metavar="FILE", help="The private key for ssh://.")
-@click.option(
-    "--known-hosts", type=PATH, metavar="FILE", help="The host's public key for ssh://, as ssh keeps it."
-)
+@credential_options
 @click.option(
     "--verify-signatures",
     "signers",
@@ -96,7 +89,8 @@ def run(
     if state_dir is not None:
         os.environ["RECONCILER_STATE_DIR"] = str(state_dir.absolute())  # the journal is kept there, too
     page = Page(**{key: more.pop(key) for key in Page._fields})
-    source, name = _source(path, repo, _Following(**more))
+    credentials = Credentials(**{key: more.pop(key) for key in Credentials._fields})
+    source, name = _source(path, repo, _Following(credentials=credentials, **more))
     log = ServiceLog()
     bell = Bell()
     if once:
@@ -119,25 +113,11 @@ class _Following(NamedTuple):
 
     branch: str
     folder: str
-    token_name: str | None
-    token_file: Path | None
-    ssh_key: Path | None
-    known_hosts: Path | None
+    credentials: Credentials
     signers: tuple[Path, ...]
-
-    @property
-    def token(self) -> Secret | None:
-        """Where the token is."""
-        from reconciler.model import FromEnv, FromFile
-
-        if self.token_name:
-            return FromEnv(from_env=self.token_name)
-        return FromFile(from_file=str(self.token_file.absolute())) if self.token_file else None
 
     def check(self) -> None:
         """Raises UsageError."""
-        if self.token_name and self.token_file:
-            raise click.UsageError("--token-from-env and --token-file are two places of one token; give one")
         if self.folder.startswith("/") or ".." in Path(self.folder).parts:
             raise click.UsageError("--path is a folder in the repository, such as backup.d")
         for file in self.signers:
@@ -150,7 +130,7 @@ def _source(path: Path | None, repo: str | None, following: _Following) -> tuple
     from reconciler.sources import Plain
 
     if repo is None:
-        if any(following[2:]):
+        if any(following.credentials) or following.signers:
             raise click.UsageError("tokens, keys and signatures go with --repo")
         specs = path or Path("backup.d")
         return Plain(specs), str(specs)
@@ -162,10 +142,9 @@ def _source(path: Path | None, repo: str | None, following: _Following) -> tuple
 
 def _followed(repo: str, following: _Following) -> tuple[Source, str]:
     from reconciler.adapters.journal import state_folder
-    from reconciler.adapters.remote import remote
     from reconciler.sources import Followed
 
-    there = remote(repo, following.token, following.ssh_key, following.known_hosts)
+    there = following.credentials.remote(repo)
     parts = (there.shown, following.branch, following.folder)
     state = (
         state_folder().absolute() / "followed" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

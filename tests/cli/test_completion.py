@@ -23,6 +23,8 @@ def completed(place: Place, *words: str) -> list[str]:
     ("words", "offered"),
     [
         (["re"], ["restore"]),
+        (["sq"], ["squash"]),
+        (["squash", "--k"], ["--keep", "--known-hosts"]),
         (["apply", "--on"], ["--only"]),
         (["restore", "sh"], ["shop/config", "shop/uploads"]),
         (["apply", "--only", "w"], ["wiki/files"]),
