@@ -52,7 +52,7 @@ def squash(path: Path | None, keep: str, repo: str | None, **more: Any) -> None:
         click.echo(f"nothing to squash in {place}: no more than one commit is older than {time_text(before)}")
         return
     was, stay = counted(found.older, "commit"), counted(found.newer, "newer commit")
-    click.echo(f"{place}: {was} before {time_text(before)} became one; {stay} as before")
+    click.echo(f"{place}: {was} before {time_text(before)} became one; {stay} after it")
     click.echo(then)
 
 

@@ -22,7 +22,7 @@ def test_in_the_repository_of_the_specs(told: Place) -> None:
     ran = told.run("squash", "--keep", "2d")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "branch backup-status: 3 commits before 2026-01-18 03:10Z became one; 2 newer commits stay as before",
+        "branch backup-status: 3 commits before 2026-01-18 03:10Z became one; 2 newer commits after it",
         "where it was pushed, push it again: git push --force-with-lease origin backup-status",
     ]
     assert told.git("log", "--format=%s", "backup-status").splitlines() == [

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.adapters import clone as module
 from reconciler.adapters.clone import Clone
+from reconciler.adapters.history import squashed
 from reconciler.adapters.ledger import BRANCH
 from reconciler.adapters.remote import remote
 from reconciler.errors import GitError
@@ -73,7 +74,7 @@ def test_two_services_go_on(site: Site, writers: dict[str, Followed]) -> None:
     said = squash(site, 2, "--repo", str(site.remote))
     assert said == (
         f"branch backup-status of {site.remote}: 4 commits before 2026-01-20 03:12Z became one; "
-        "4 newer commits stay as before\nit was pushed by force, that branch alone\n"
+        "4 newer commits after it\nit was pushed by force, that branch alone\n"
     )
     assert git(site, "rev-parse", f"{BRANCH}^{{tree}}") == tree
     assert git(site, "rev-parse", "main") == main
@@ -144,7 +145,6 @@ def test_the_lease_holds_while_another_pushes(
         assert one.share() == ""
         return squashed(*arguments)  # type: ignore[arg-type]
 
-    squashed = module.squashed
     monkeypatch.setattr(module, "squashed", meanwhile)
     with pytest.raises(GitError, match=r"somebody has just pushed to backup-status, and nothing was changed"):
         far(site).squash_theirs(BRANCH, TIME + timedelta(minutes=2))
