@@ -39,7 +39,7 @@ def squashed(git: Git, contents: Contents, tip: str, before: datetime) -> Squash
 
     Newer ones keep their files, authors, dates and messages. None when at most one commit is older. Raises GitError.
     """
-    first = _last_before(git, tip, before)
+    first = _last_of_old(git, tip, before)
     if first is None:
         return None
     older = int(git("count what is old", "rev-list", "--count", first))
@@ -58,14 +58,16 @@ def squashed(git: Git, contents: Contents, tip: str, before: datetime) -> Squash
     return Squashed(names[tip], older, len(newer))
 
 
-def _last_before(git: Git, tip: str, before: datetime) -> str | None:
-    """The newest commit of the branch that is older than ``before``."""
-    listed = git("list the history", "rev-list", "--first-parent", "--timestamp", tip)
+def _last_of_old(git: Git, tip: str, before: datetime) -> str | None:
+    """The last commit of the branch before the first that is not old: one with an old date that came later stays."""
+    last = None
+    listed = git("list the history", "rev-list", "--first-parent", "--reverse", "--timestamp", tip)
     for line in listed.decode().splitlines():
         time, commit = line.split()
-        if int(time) < before.timestamp():
-            return commit
-    return None
+        if int(time) >= before.timestamp():
+            break
+        last = commit
+    return last
 
 
 def _written(body: bytes, parents: Sequence[str], note: bytes) -> bytes:

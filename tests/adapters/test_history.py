@@ -87,6 +87,18 @@ def test_all_of_it_is_old_or_none(tmp_path: Path) -> None:
     assert run(folder, "rev-list", "--count", BRANCH) == "1"
 
 
+def test_an_old_date_on_top_of_newer_ones_squashes_none_of_these(tmp_path: Path) -> None:
+    folder = tmp_path / "repo"
+    repository = history(folder, 4)
+    assert repository.commit(BRANCH, {"status.json": b"late"}, "late", day(0)), (
+        "of a machine that was cut off"
+    )
+    found = repository.squash(BRANCH, day(3))
+    assert found
+    assert (found.older, found.newer) == (3, 2)
+    assert run(folder, "log", "--format=%s", BRANCH).splitlines()[:2] == ["late", "day 3"]
+
+
 def test_merges_stay_merges_and_signatures_go(tmp_path: Path) -> None:
     folder = tmp_path / "repo"
     repository = history(folder, 4)
