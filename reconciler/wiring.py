@@ -12,6 +12,7 @@ from reconciler import registry
 from reconciler.adapters import node
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.journal import FileJournal, state_folder
+from reconciler.adapters.throttle import Allowance, ThrottledStore
 from reconciler.errors import Unreachable
 from reconciler.model import Destination
 from reconciler.ports import DestinationKind, Engine, Host, Store, World
@@ -73,9 +74,12 @@ class _Stores:
 def _open_store(destination: Destination) -> Store:
     kind = cast(DestinationKind, registry.find("destinations", destination.protocol))
     try:
-        return kind.open_store(destination)
+        store = kind.open_store(destination)
     except ImportError as error:
         raise Unreachable(
             f"destination {destination.name}: {destination.protocol}:// needs the Python package {error.name}; "
             f"install it with pip install 'reconciler[{destination.protocol}]'"
         ) from None
+    if not destination.bandwidth:
+        return store
+    return ThrottledStore(store, Allowance(destination.bandwidth, SystemClock().monotonic))

@@ -163,13 +163,14 @@ class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that holds copies."""
+    """A place that holds copies. ``bandwidth``: most bytes per second of artifacts, to and from it; 0 for any."""
 
     name: str
     url: str
     media: str = "disk"
     offsite: bool = False
     options: dict[str, OptionValue] = {}
+    bandwidth: int = 0
     retention: Retention | None = None
     where: str = ""
 

@@ -49,6 +49,10 @@ class _Stage:
     def put(self, data: bytes) -> None:
         self._queue.put(data)
 
+    def abort(self) -> None:
+        """What waits is of no use any more."""
+        self.error = self.error or InterruptedError("the transfer was given up")
+
     def end(self) -> None:
         """Let the thread finish what waits, and wait for it. Safe twice."""
         if not self._ended:
@@ -145,6 +149,8 @@ class _Line:
             self._hand_on(self._compressor.flush())
             if self._seal:
                 self._seal.finish()
+        if self._pack.error or self._fan.error:
+            self._give_up(*self._sinks.values())
         self.close()
         failures: dict[str, Exception] = {}
         for name, sink in self._sinks.items():
@@ -155,6 +161,15 @@ class _Line:
             if error is not None and error not in failures.values():
                 raise error
         return Transferred(self._source_size, self._size, self._digest.hexdigest(), failures)
+
+    def abort(self) -> None:
+        """Write nothing more: a destination with little bandwidth would take minutes for what waits in the queues."""
+        self._give_up(self._pack, self._fan, *self._sinks.values())
+
+    @staticmethod
+    def _give_up(*stages: _Stage) -> None:
+        for stage in stages:
+            stage.abort()
 
     def close(self) -> None:
         """End every thread, first to last; before that the child, so that nobody waits for it. Safe twice."""
@@ -200,5 +215,8 @@ def transfer(
             if not line.feed(chunk):
                 break
         return line.finish()
+    except BaseException:
+        line.abort()
+        raise
     finally:
         line.close()

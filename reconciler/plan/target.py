@@ -54,7 +54,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
     if due and not problem and not waits:
         create, problem = _create(view, backup, target, artifacts, now, due)
     if create:
-        create, later = _local_first(view, create)
+        create, later = _quick_first(view, create)
         artifacts[create.key] = Artifact(create.key, target.id, to_stamp(now), create.tier)
     judged = _judge(view, backup, artifacts.values(), held, now)
     objective = Note("warning" if create else "error", "stale", str(target.id), stale) if stale else None
@@ -69,7 +69,7 @@ def plan_target(view: View, backup: Backup, target: Target, now: datetime, *, fo
         notes.append(Note("info", "deletions", str(target.id), message))
     return Wish(
         create,
-        (*_followers(create, later), *_replicates(view, held, judged, create)),
+        (*_followers(view, create, later), *_replicates(view, held, judged, create)),
         tuple(prune for prune in prunes if prune.key not in awaited),
         tuple(notes),
     )
@@ -182,23 +182,33 @@ def _create(
     return Create(target.id, tier, key, wanting, _last_size(view.held(target.id)), reason), None
 
 
-def _local_first(view: View, create: Create) -> tuple[Create, tuple[str, ...]]:
-    """While containers are held only local destinations are written, if there is one; the others follow from it."""
-    if not (view.fleet.quiesce_of(create.target) or create.target in view.fleet.live.stops):
-        return create, ()
-    held = view.fleet.live.holds.get(create.target, ())
-    here = tuple(name for name in create.destinations if view.fleet.destination(name).protocol == "file")
-    local = here or create.destinations
-    later = tuple(name for name in create.destinations if name not in local)
-    return msgspec.structs.replace(create, destinations=local, holds=held), later
+def _quick_first(view: View, create: Create) -> tuple[Create, tuple[str, ...]]:
+    """Nobody waits for a slow destination where a quick one can be written first; the others follow from that.
+
+    While containers are held only local destinations are written, if there is one. No source is read at the pace of a
+    limited bandwidth, if there is a local destination without.
+    """
+    names = create.destinations
+    free = tuple(name for name in names if not view.fleet.destination(name).bandwidth)
+    here = tuple(name for name in names if view.fleet.destination(name).protocol == "file")
+    both = tuple(name for name in here if name in free)
+    if view.fleet.quiesce_of(create.target) or create.target in view.fleet.live.stops:
+        held = view.fleet.live.holds.get(create.target, ())
+        first = both or here or free or names
+        create = msgspec.structs.replace(create, holds=held)
+    else:
+        first = free if both else names
+    later = tuple(name for name in names if name not in first)
+    return msgspec.structs.replace(create, destinations=first), later
 
 
-def _followers(create: Create | None, later: tuple[str, ...]) -> Iterable[Replicate]:
-    """Copies of an artifact that is about to be made, at the destinations for which nobody's service waits."""
+def _followers(view: View, create: Create | None, later: tuple[str, ...]) -> Iterable[Replicate]:
+    """Copies of an artifact that is about to be made, at the destinations for which nobody waits."""
     if create is None:
         return
     for name in later:
-        why = "right after the backup: no container waits for it"
+        limited = view.fleet.destination(name).bandwidth
+        why = f"right after the backup: {'nothing waits for its bandwidth' if limited else 'no container waits for it'}"
         yield Replicate(create.target, create.key, create.destinations, name, create.estimate, why)
 
 
@@ -242,12 +252,13 @@ def _replicates(
 
 
 def _sources(view: View, held: Holdings, key: str, wanting: str) -> tuple[str, ...]:
-    """The destinations with a good copy, local ones first."""
+    """The destinations with a good copy, local ones first, and those without a limit before others."""
     good = [
         name for name, copies in held.items() if name != wanting and key in copies and not copies[key].broken
     ]
     local = {item.name for item in view.fleet.destinations if item.protocol == "file"}
-    return tuple(sorted(good, key=lambda name: (name not in local, name)))
+    limited = {item.name for item in view.fleet.destinations if item.bandwidth}
+    return tuple(sorted(good, key=lambda name: (name not in local, name in limited, name)))
 
 
 def _prunes(held: Holdings, judged: Mapping[str, list[Verdict]]) -> Iterable[Prune]:

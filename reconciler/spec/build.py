@@ -23,6 +23,7 @@ from reconciler.model import (
 from reconciler.model.fleet import DEFAULT_RETENTION, OrphanAge
 from reconciler.model.hooks import quiesce_of
 from reconciler.model.timing import Suspension
+from reconciler.sizes import size_of
 from reconciler.spec.documents import (
     AnyTarget,
     BackupDocument,
@@ -112,6 +113,7 @@ def _destination(document: DestinationDocument, where: str, folder: Path) -> Des
         media=spec.media,
         offsite=spec.offsite,
         options={key: _option(key, value, folder) for key, value in (spec.options or {}).items()},
+        bandwidth=size_of(spec.bandwidth) if spec.bandwidth else 0,
         retention=spec.retention,
         where=where,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from reconciler import registry
+from reconciler import registry, sizes
 from reconciler.model import (
     Codec,
     Compression,
@@ -146,6 +146,14 @@ class DestinationSpec(SpecModel, frozen=True, kw_only=True):
             title="Options",
             description="Settings of the URL's protocol; secrets by reference.",
             examples=[{"endpoint_url": "https://s3.example.com", "key": {"fromEnv": "S3_ACCESS_KEY"}}],
+        ),
+    ] = None
+    bandwidth: Annotated[
+        Annotated[str, Meta(pattern=sizes.PATTERN)] | None,
+        Meta(
+            title="Bandwidth",
+            description="Most bytes per second, to and from it together, of each process; at least 100kB. Default: no limit.",
+            examples=["5MB"],
         ),
     ] = None
     retention: Annotated[

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from reconciler import schedule
+from reconciler import schedule, sizes
 from reconciler.model import TIERS
 from reconciler.spec.around import around_findings
 from reconciler.spec.keys import key_findings, missing_key_files
@@ -28,6 +28,7 @@ from reconciler.spec.urls import complaint
 Finding = tuple[Path, str]
 
 _LEVELS = {"zstd": (1, 19), "gzip": (1, 9)}
+_LEAST_BANDWIDTH = 100_000
 _USER_AND_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -61,6 +62,7 @@ def _in_block(block: dict[str, Any], path: Path) -> Iterator[Finding]:
     yield from _compression(block, path)
     yield from _repeated(block, path)
     yield from _credentials(block, path)
+    yield from _bandwidth(block, path)
     url = block.get("url")
     if isinstance(url, str) and url and (message := complaint(url)):
         yield (*path, "url"), message
@@ -175,6 +177,17 @@ def _credentials(block: dict[str, Any], path: Path) -> Iterator[Finding]:
                 (*path, "options", key),
                 "a password in the URL: remove it, and put a reference to it into its own option",
             )
+
+
+def _bandwidth(block: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """Less than this backs up nothing in time, and one chunk would hold up the end of the process."""
+    written = block.get("bandwidth")
+    if (
+        isinstance(written, str)
+        and re.match(sizes.PATTERN, written)
+        and sizes.size_of(written) < _LEAST_BANDWIDTH
+    ):
+        yield (*path, "bandwidth"), f"expected at least 100kB (a second), got {written}"
 
 
 def _repeated(block: dict[str, Any], path: Path) -> Iterator[Finding]:

@@ -15,8 +15,15 @@ def holding_doubts(fleet: Fleet, backup: Backup) -> Iterator[tuple[Path, str]]:
         return
     at: Path = ("spec", "quiesce") if backup.quiesce else ("spec", "targets", held[0][0], "quiesce")
     places = [item for item in fleet.destinations if item.name in backup.destinations]
-    if len(places) == len(backup.destinations) and not any(item.protocol == "file" for item in places):
+    here = [item for item in places if item.protocol == "file"]
+    if len(places) == len(backup.destinations) and not here:
         yield at, "the containers wait for the network: none of the destinations is on this machine (file://)"
+    elif here and all(item.bandwidth for item in here):
+        names = ", ".join(item.name for item in here)
+        yield (
+            at,
+            f"the containers wait for the bandwidth of {names}: add a file:// destination without a limit",
+        )
     for position, target in held:
         if not _holds_anything(fleet, target):
             where: Path = ("spec", "targets", position)

@@ -144,6 +144,22 @@ def test_an_interrupt_in_a_progress_watcher_ends_the_transfer() -> None:
         transfer(chunks(), compressor(Compression()), {"a": Kept()}, interrupt)
 
 
+def test_what_waits_for_a_slow_destination_is_dropped_when_the_transfer_is_given_up() -> None:
+    class Slow(Kept):
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            threading.Event().wait(0.3)
+
+    def broken() -> Iterator[bytes]:
+        yield from chunks()
+        raise SourceError("the database went away")
+
+    slow = Slow()
+    with pytest.raises(SourceError, match="the database went away"):
+        transfer(broken(), compressor(Compression(codec="none")), {"a": slow})
+    assert len(slow.data) < len(PLAIN) / 2
+
+
 def test_no_thread_outlives_a_transfer() -> None:
     before = threading.active_count()
     for writer in (Kept(), Kept(0)):

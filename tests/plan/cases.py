@@ -183,6 +183,7 @@ def _destination(name: str, fields: str | dict[str, Any]) -> Destination:
         url=f"{fields['kind']}:///{name}",
         media=fields.get("media", "disk"),
         offsite=fields.get("offsite", False),
+        bandwidth=fields.get("bandwidth", 0),
         retention=_retention(fields["retention"]) if "retention" in fields else None,
     )
 
