@@ -1,6 +1,6 @@
 """``kill -9`` at random moments of a real apply over a disk and S3: nothing partial is listed, and the next apply mends it.
 
-``KILLS`` says how many (30), ``SEED`` which moments.
+``KILLS`` says how many (15), ``SEED`` which moments.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.faults.watch import Bucket, Folder, Observer, Place, copies, others, 
 from tests.parts.s3 import S3Server
 from tests.trees import differences, snapshot
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = int(os.environ.get("KILLS", "15"))
 SEED = int(os.environ.get("SEED", "20260120"))
 STATES = ("first", "replicate", "prune")
 SIZE = 24 << 20
