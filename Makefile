@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # command=Debian package, or a package alone where no command tells whether it is there.
 PARTS := git=git dockerd=docker.io docker=docker.io containerd=containerd runc=runc busybox-static sshd=openssh-server \
          ssh=openssh-client setfacl=acl getfattr=attr zstd=zstd tar=tar setpriv=util-linux curl=curl prometheus=prometheus \
-         mmdebstrap=mmdebstrap gpg=gnupg age=age chromium=chromium systemd-analyze=systemd
+         mmdebstrap=mmdebstrap gpg=gnupg age=age chromium=chromium systemd-analyze=systemd openssl=openssl
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 # More than processors: the tests spend most of their time waiting for servers.
 WORKERS ?= 4
