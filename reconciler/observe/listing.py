@@ -85,7 +85,8 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
             parts.setdefault(owner, []).append(key)
         elif not key.endswith(PART) or parse_intent(key.removesuffix(PART)) is None:
             foreign.append(key)
-    _set_aside(manifests, parts, {key for key in intents if not sizes.get(manifest_key(key), 1)})
+    empty = {key for key in manifests if not sizes[manifest_key(key)]}
+    _set_aside(manifests, parts, {key for key in empty if key in intents or key not in artifacts})
     lone = [key for key in artifacts if key not in manifests and key not in intents]
     committed = set(manifests)
     for key in [key for key in lone if _beside(key, committed)]:
@@ -101,7 +102,10 @@ def _sort(sizes: dict[str, int], marker: Marker | None) -> Listing:
 
 
 def _set_aside(manifests: dict[str, Artifact], parts: dict[str, list[str]], revoked: set[str]) -> None:
-    """Empty manifests are no manifests where a record says that the artifact is being written: a run that took over made them."""
+    """Empty manifests of what is being written, or of nothing, are no manifests: a run that took over made them.
+
+    Of nothing: that run stood still itself in the middle, and the next one had cleared all before it woke.
+    """
     for key in revoked:
         del manifests[key]
         parts.setdefault(key, []).append(manifest_key(key))

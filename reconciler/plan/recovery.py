@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.model import Fleet, Leftover, Note, Observation, Recover
+from reconciler.naming import manifest_key
 from reconciler.plan.guard import FLOOR, cap
 
 OLD = timedelta(days=7)
@@ -26,7 +27,9 @@ def recoveries(fleet: Fleet, seen: Observation, now: datetime) -> tuple[list[Rec
             if too_many and _is_lost(leftover, now):
                 continue
             own = bool(leftover.node) and leftover.node == seen.node and leftover.target in ours
-            if own or abs(now - leftover.time) > OLD:
+            if _is_empty(leftover):
+                actions.append(_recover(name, leftover, "a run that took over and stood still made it"))
+            elif own or abs(now - leftover.time) > OLD:
                 actions.append(
                     _recover(name, leftover, "an earlier run here died" if own else "older than any run")
                 )
@@ -40,6 +43,11 @@ def _is_lost(leftover: Leftover, now: datetime) -> bool:
     return not leftover.node and leftover.key in leftover.keys and abs(now - leftover.time) > OLD
 
 
+def _is_empty(leftover: Leftover) -> bool:
+    """Whether it is an empty manifest alone, of no data and no record: nobody can be at it."""
+    return leftover.keys == (manifest_key(leftover.key),)
+
+
 def _mass(lost: int, most: int) -> str:
     return (
         f"artifacts without a manifest, and without a record of a run that died: {lost}, more than {most} "
@@ -49,7 +57,10 @@ def _mass(lost: int, most: int) -> str:
 
 
 def _recover(destination: str, leftover: Leftover, why: str) -> Recover:
-    what = "its record is left" if leftover.committed else "a half-made upload is left"
+    if _is_empty(leftover):
+        what = "an empty manifest is left, without any data"
+    else:
+        what = "its record is left" if leftover.committed else "a half-made upload is left"
     return Recover(destination, leftover.key, leftover.keys, leftover.committed, f"{why}; {what}")
 
 

@@ -1,6 +1,7 @@
 """``kill -9`` at random moments of a real apply over a disk and S3: nothing partial is listed, and the next apply mends it.
 
-``KILLS`` says how many (15), ``SEED`` which moments.
+Every other kill comes at a random moment of the whole run, the others soon after something half made is seen: those hit,
+however fast the machine is. ``KILLS`` says how many (15), ``SEED`` which moments.
 """
 
 import os
@@ -23,6 +24,8 @@ KILLS = int(os.environ.get("KILLS", "15"))
 SEED = int(os.environ.get("SEED", "20260120"))
 STATES = ("first", "replicate", "prune")
 SIZE = 24 << 20
+SOON = 0.1
+"""Seconds after the first trace of something half made."""
 
 
 class Siege:
@@ -106,10 +109,13 @@ def test_kills_at_random_moments(
         observer = Observer(siege.places)
         with observer.watching():
             begun = time.monotonic()
-            hit = _killed(siege, moments.uniform(0.7 * startup, durations[state]))
+            if number % 2:
+                hit = _killed_at_work(siege, moments.uniform(0, SOON))
+            else:
+                hit = _killed(siege, moments.uniform(0.7 * startup, durations[state]))
+                if not hit:  # the machine is faster than it was when the duration was measured
+                    durations[state] = max(startup, time.monotonic() - begun)
             landed += hit
-            if not hit:  # the machine is faster than it was when the duration was measured
-                durations[state] = max(startup, time.monotonic() - begun)
         assert observer.seen == [], (SEED, number, state)
         for place in siege.places:
             assert partial(place, deep=True) == [], (SEED, number, state)
@@ -137,6 +143,20 @@ def _seconds(siege: Siege, command: str) -> float:
 def _killed(siege: Siege, after: float) -> bool:
     """Begin an apply and kill it after so many seconds; False when it had ended by then."""
     child = siege.project.start("apply", **siege.env())
+    try:
+        child.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return True
+    return False
+
+
+def _killed_at_work(siege: Siege, after: float) -> bool:
+    """Begin an apply and kill it so many seconds after it has begun to write or to delete; False when it had ended by then."""
+    child = siege.project.start("apply", **siege.env())
+    while child.poll() is None and not any(others(place.sizes()) for place in siege.places):
+        pass
     try:
         child.communicate(timeout=after)
     except subprocess.TimeoutExpired:

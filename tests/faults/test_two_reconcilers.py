@@ -36,7 +36,8 @@ class Pair:
     def __init__(self, folder: Path, server: S3Server, stack: ExitStack, lease: float = 1.0) -> None:
         bucket = server.new_bucket()
         self.server, self.bucket = server, bucket
-        self.places: list[Place] = [Folder(folder / "disk"), Bucket(server, bucket)]
+        self.disk = Folder(folder / "disk")
+        self.places: list[Place] = [self.disk, Bucket(server, bucket)]
         tree = folder / "wiki"
         tree.mkdir()
         (tree / "page").write_bytes(random.Random(1).randbytes(300_000))
@@ -166,6 +167,15 @@ def test_who_is_stopped_beyond_its_lease_writes_nothing_when_it_wakes(pair: Pair
         assert has.items() <= had.items()
         assert all(key.endswith(".part") for key in had.keys() - has.keys())
     mended(pair, 2)
+
+
+def test_who_takes_over_and_stands_still_itself_leaves_nothing_that_stays(pair: Pair) -> None:
+    """Its claim of a manifest lands after the next one had cleared everything: an empty one, of no data and no record."""
+    run(pair, 0, *pair.both)
+    late = "daily/wiki_files_2026-01-19T030002Z_daily.tar.zst.json"
+    (pair.disk.root / late).touch()
+    pair.server.client().put_object(Bucket=pair.bucket, Key=f"backups/{late}", Body=b"")
+    mended(pair, 1)
 
 
 def sizes_and_bytes(place: Place) -> dict[str, bytes | None]:

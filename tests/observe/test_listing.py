@@ -68,6 +68,15 @@ def test_what_a_power_cut_emptied_is_a_broken_copy(data: bytes, manifest: bytes,
     assert copy.broken == why
 
 
+def test_an_empty_manifest_of_nothing_is_a_leftover() -> None:
+    """A run that took over claimed it for what was being written, stood still itself, and woke when all that was cleared."""
+    found = listing({manifest_key(KEY): b""})
+    assert found.copies == ()
+    assert [(left.keys, left.node, left.committed) for left in found.leftovers] == [
+        ((manifest_key(KEY),), "", False)
+    ]
+
+
 def test_a_record_with_a_whole_copy_is_a_leftover_that_takes_nothing_of_the_copy() -> None:
     found = listing({KEY: b"1", manifest_key(KEY): b"2", RECORD: b""})
     assert [copy.artifact.key for copy in found.copies] == [KEY]

@@ -56,7 +56,9 @@ _COPY = re.compile(
     _ARTIFACT + r"(?: to (?P<last>\d{4}-\d\d-\d\d))?(?: every (?P<step>\d+) days)?"
     r" (?P<size>\d+)kB(?: broken \((?P<broken>.+)\))?"
 )
-_LEFTOVER = re.compile(r"leftover " + _ARTIFACT + r"(?: by (?P<node>\S+))?(?P<committed>, whole)?")
+_LEFTOVER = re.compile(
+    r"leftover " + _ARTIFACT + r"(?: by (?P<node>\S+))?(?P<committed>, whole)?(?P<empty>, an empty manifest)?"
+)
 _TOP = {
     "title",
     "destinations",
@@ -282,7 +284,7 @@ def _leftover(match: re.Match[str], images: set[TargetId]) -> Leftover:
     target = TargetId(match["service"], match["type"])
     made = artifact(target, cast("Tier", match["tier"]), _time(match["first"] + "Z"), image=target in images)
     record = (f".intents/{match['node']}/{made.key}",) if match["node"] else ()
-    data = () if match["committed"] else (made.key,)
+    data = () if match["committed"] else (f"{made.key}.json" if match["empty"] else made.key,)
     return Leftover(
         made.key, target, made.time, match["node"] or "", (*data, *record), committed=bool(match["committed"])
     )
