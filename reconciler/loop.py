@@ -17,7 +17,7 @@ import msgspec
 from reconciler import clockjump, observe, plan, report, spec, wiring
 from reconciler.adapters import ledger, lock, node
 from reconciler.adapters.clock import SystemClock, boot
-from reconciler.apply import Result, run
+from reconciler.apply import Jobs, Result, run
 from reconciler.apply.fence import Fence
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.lifecycle.recovery import Recovered, pending, recover
@@ -119,11 +119,18 @@ class Session(NamedTuple):
         return msgspec.structs.replace(made, notes=(*made.notes, *notes)) if notes else made
 
     def apply(
-        self, todo: Plan, seen: Observation, progress: Progress, again: Replan | None = None
+        self,
+        todo: Plan,
+        seen: Observation,
+        progress: Progress,
+        again: Replan | None = None,
+        *,
+        jobs: int = 1,
     ) -> Applied:
         """Carry the plan out, look again, report and notify. The report always lands, and its failure hides nothing.
 
-        Where another run was at work meanwhile, ``again`` makes the plan anew; by default that for all targets.
+        Where another run was at work meanwhile, ``again`` makes the plan anew; by default that for all targets. ``jobs`` is the
+        number of targets at a time.
         """
         watch = report.Watch(self.fleet.policy.notifications, busy=bool(todo.actions))
         with Fence(self.fleet, self.world, partial(progress.said, "lease")) as fence:
@@ -133,7 +140,8 @@ class Session(NamedTuple):
                 seen = session.observe(seen)
                 todo = (again or Session.plan)(session, seen)
             restoring = partial(session._restore, seen)  # noqa: SLF001 - of this class
-            outcomes = tuple(run(todo, self.fleet, fence.world, progress, restoring))
+            beside = Jobs(jobs, fence) if jobs > 1 else None
+            outcomes = tuple(run(todo, self.fleet, fence.world, progress, restoring, beside))
         return session._reported(todo, seen, outcomes, watch)  # noqa: SLF001
 
     def _reported(

@@ -388,8 +388,8 @@ class Progress(Protocol):
     def started(self, action: Action) -> None:
         """An action begins."""
 
-    def advanced(self, size: int) -> None:
-        """``size`` more stored bytes of the current action went through."""
+    def advanced(self, target: TargetId, size: int) -> None:
+        """``size`` more stored bytes of that target went through."""
 
     def said(self, who: str, line: str) -> None:
         """``who`` (a hook, as ``archive-pre in shop-db``) wrote a line; secrets are struck out already."""

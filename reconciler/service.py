@@ -83,16 +83,24 @@ class Watcher(Progress, Protocol):
 
 
 class Service:
-    """Ticks over one source of specs. ``interval`` is the seconds between two looks at it."""
+    """Ticks over one source of specs. ``interval`` is the seconds between two looks at it; ``jobs``: targets at a time."""
 
     def __init__(
-        self, source: Source, interval: float, watcher: Watcher, bell: Bell, clock: Clock | None = None
+        self,
+        source: Source,
+        interval: float,
+        watcher: Watcher,
+        bell: Bell,
+        clock: Clock | None = None,
+        *,
+        jobs: int = 1,
     ) -> None:
         self._source = source
         self._interval = interval
         self._watcher = watcher
         self._bell = bell
         self._clock = clock or SystemClock()
+        self._jobs = jobs
         self._specs: object = None
         self._away = False
         self._failures = 0
@@ -145,7 +153,7 @@ class Service:
             seen = session.observe()
             todo = session.plan(seen)
             self._watcher.planned(todo)
-            applied = session.apply(todo, seen, self._watcher)
+            applied = session.apply(todo, seen, self._watcher, jobs=self._jobs)
             return Tick(reason, applied, (), source.share(), session.fleet, session.warnings)
 
     def _settle(self, tick: Tick) -> None:

@@ -12,16 +12,24 @@ from reconciler import registry
 from reconciler.adapters import node
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.journal import FileJournal, state_folder
-from reconciler.adapters.throttle import Allowance, ThrottledStore
+from reconciler.adapters.throttle import Allowance, Reserve, ThrottledStore
 from reconciler.errors import Unreachable
 from reconciler.model import Destination
 from reconciler.ports import DestinationKind, Engine, Host, Store, World
 
 
+def allowance(destination: Destination) -> Reserve:
+    """The bandwidth of a destination, for this process and the children that ask it."""
+    return Allowance(destination.bandwidth, SystemClock().monotonic).reserve
+
+
 @contextmanager
-def world(specs: Path) -> Iterator[World]:
-    """A world whose stores and Engine open at their first use and close at the end of the block."""
-    stores = _Stores()
+def world(specs: Path, allowed: Callable[[Destination], Reserve] = allowance) -> Iterator[World]:
+    """A world whose stores and Engine open at their first use and close at the end of the block.
+
+    ``allowed`` says who keeps to the bandwidth of a destination that has one.
+    """
+    stores = _Stores(allowed)
     engine = _Once(_connect)
     try:
         journal = FileJournal(state_folder())
@@ -56,14 +64,15 @@ class _Once:
 class _Stores:
     """Every destination opened once."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Callable[[Destination], Reserve]) -> None:
+        self._allowed = allowed
         self._open: dict[str, Store] = {}
         self._lock = threading.Lock()
 
     def get(self, destination: Destination) -> Store:
         with self._lock:
             if destination.name not in self._open:
-                self._open[destination.name] = _open_store(destination)
+                self._open[destination.name] = _open_store(destination, self._allowed)
             return self._open[destination.name]
 
     def close(self) -> None:
@@ -71,7 +80,7 @@ class _Stores:
             store.close()
 
 
-def _open_store(destination: Destination) -> Store:
+def _open_store(destination: Destination, allowed: Callable[[Destination], Reserve]) -> Store:
     kind = cast(DestinationKind, registry.find("destinations", destination.protocol))
     try:
         store = kind.open_store(destination)
@@ -80,6 +89,4 @@ def _open_store(destination: Destination) -> Store:
             f"destination {destination.name}: {destination.protocol}:// needs the Python package {error.name}; "
             f"install it with pip install 'reconciler[{destination.protocol}]'"
         ) from None
-    if not destination.bandwidth:
-        return store
-    return ThrottledStore(store, Allowance(destination.bandwidth, SystemClock().monotonic))
+    return ThrottledStore(store, allowed(destination)) if destination.bandwidth else store

@@ -2,7 +2,7 @@
 
 from reconciler.lifecycle.environment import Facts
 from reconciler.lifecycle.hooks import Hooks
-from reconciler.model import Action, Outcome
+from reconciler.model import Action, Outcome, TargetId
 from reconciler.ports import Sink, World
 from reconciler.restore import Way
 
@@ -12,7 +12,7 @@ class Silent:
 
     def started(self, action: Action) -> None: ...
 
-    def advanced(self, size: int) -> None: ...
+    def advanced(self, target: TargetId, size: int) -> None: ...
 
     def said(self, who: str, line: str) -> None: ...
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, cast
 
 import msgspec
@@ -136,7 +137,8 @@ def _read(
         hold.release()
 
     writers = {name: upload.writer for name, upload in uploads.items()}
-    compress, advanced = compressor(making.backup.compression), making.progress.advanced
+    compress = compressor(making.backup.compression)
+    advanced = partial(making.progress.advanced, making.target.id)
     with _opened(making.target, making.world) as source:
         hold.on_expiry(source.close)
         try:

@@ -18,6 +18,7 @@ import msgspec
 from reconciler.adapters.fenced import FencedStore
 from reconciler.adapters.lease import Lease
 from reconciler.adapters.leases import duration
+from reconciler.adapters.throttle import Allowance
 from reconciler.errors import ReconcilerError
 from reconciler.model import (
     Action,
@@ -42,7 +43,10 @@ GOODBYE = 10.0
 
 
 class Fence:
-    """Holds leases for the block. ``world`` is the one to act in: its stores refuse writes without a lease."""
+    """Holds leases for the block. ``world`` is the one to act in: its stores refuse writes without a lease.
+
+    It is the ``Desk`` of workers, too.
+    """
 
     def __init__(self, fleet: Fleet, world: World, told: Callable[[str], None]) -> None:
         self._fleet = fleet
@@ -52,6 +56,11 @@ class Fence:
             target.id: backup.node or ANY for backup in fleet.backups for target in backup.targets
         }
         self._leases: dict[str, list[Lease]] = {}
+        self._allowances = {
+            item.name: Allowance(item.bandwidth, world.clock.monotonic)
+            for item in fleet.destinations
+            if item.bandwidth
+        }
         self.world = msgspec.structs.replace(world, store=self._store)
 
     def take(self, todo: Plan, seen: Observation) -> bool:
@@ -110,6 +119,15 @@ class Fence:
     def _store(self, destination: Destination) -> Store:
         leases = self._leases.setdefault(destination.name, [])
         return FencedStore(self._plain.store(destination), leases)
+
+    def may_write(self, destination: str, *, deleting: bool) -> None:
+        """What a worker asks before it writes to ``destination``, or deletes there. Raises Fenced, StoreError."""
+        for lease in self._leases.get(destination, ()):
+            lease.check(deleting=deleting)
+
+    def reserve(self, destination: str, size: int) -> float:
+        """The seconds until a worker may send so many bytes to ``destination``, or get them from there."""
+        return self._allowances[destination].reserve(size)
 
     def __enter__(self) -> Self:
         return self

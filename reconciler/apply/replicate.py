@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 
 from reconciler.apply.commit import Upload
 from reconciler.apply.result import Result
@@ -25,7 +26,7 @@ def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress)
         with Upload(target, action.key, world.node, world.clock.now()) as upload:
             try:
                 content, manifest = _read_manifest(source, action.key)
-                _copy(source, upload.writer, manifest, progress)
+                _copy(source, upload.writer, manifest, partial(progress.advanced, action.target))
             except Corrupt as error:
                 rotten.append(f"the copy at {name} cannot be used: {error}")
                 continue
@@ -42,7 +43,7 @@ def _read_manifest(store: Store, key: str) -> tuple[bytes, Manifest]:
     return content, decode(content, key)
 
 
-def _copy(store: Store, writer: Writer, manifest: Manifest, progress: Progress) -> None:
+def _copy(store: Store, writer: Writer, manifest: Manifest, advanced: Callable[[int], None]) -> None:
     """Hash and write, a chunk at a time. Raises Corrupt when the source is not the manifest's, StoreError of the writer."""
     digest = hashlib.sha256()
     size = 0
@@ -51,7 +52,7 @@ def _copy(store: Store, writer: Writer, manifest: Manifest, progress: Progress) 
             digest.update(chunk)
             size += len(chunk)
             writer.write(chunk)
-            progress.advanced(len(chunk))
+            advanced(len(chunk))
     if size != manifest.size:
         raise Corrupt(f"{manifest.key} has {size} bytes instead of {manifest.size}")
     if digest.hexdigest() != manifest.sha256:

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.complete import targets
 from reconciler.cli.metrics import metrics_option, rejection_in, write_metrics
-from reconciler.cli.output import output_option, print_json, safe, specs_argument
+from reconciler.cli.output import jobs_option, output_option, print_json, safe, specs_argument
 
 if TYPE_CHECKING:
     from reconciler.loop import Applied, Session
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     "--now", "forced", is_flag=True, help="Make a backup of each chosen target although none is due."
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@jobs_option
 @metrics_option
 def apply(
-    path: Path, output: str, only: tuple[str, ...], metrics: Path | None, *, forced: bool, dry_run: bool
+    path: Path,
+    output: str,
+    only: tuple[str, ...],
+    jobs: int,
+    metrics: Path | None,
+    **flags: bool,
 ) -> None:
     """Make the backups what the specs want: create, replicate, prune; then report.
 
@@ -43,6 +49,7 @@ def apply(
     Examples:
       reconciler apply
       reconciler apply --only shop --now       a backup of each target of shop, due or not
+      reconciler apply --jobs 4
       reconciler apply --metrics /var/lib/prometheus/node-exporter/reconciler.prom
       reconciler plan --out next.json          … look at it …  then:  reconciler apply next.json
     """  # noqa: D301 - click wants the real \b
@@ -50,16 +57,14 @@ def apply(
     from reconciler.cli import planfile
     from reconciler.cli.progress import bars
     from reconciler.cli.show import show_plan
-    from reconciler.cli.validate import show_problems
 
+    forced, dry_run = flags["forced"], flags["dry_run"]
     saved = planfile.load(path)
     _check_together(saved=bool(saved), chosen=bool(only or forced), dry_run=dry_run, metrics=bool(metrics))
     opened = loop.session if dry_run else loop.acting_session
     specs = Path(saved.specs) if saved else path
     with rejection_in(metrics, specs), opened(specs) as session:
-        for told in session.recovered.told:
-            click.secho(f"warning: {told}", fg="yellow", err=True)
-        show_problems(session.warnings, session.unreadable)
+        _show_remarks(session)
         seen = session.observe()
         chosen = _chosen(session.fleet, only) if only else None
 
@@ -74,12 +79,21 @@ def apply(
             print_json(todo) if output == "json" else show_plan(todo)
             raise click.exceptions.Exit(int(todo.failed))
         with bars(quiet=output == "json") as progress:
-            applied = session.apply(todo, seen, progress, planned)
+            applied = session.apply(todo, seen, progress, planned, jobs=jobs)
         if metrics:
             write_metrics(metrics, applied.status)
     _show(applied, output)
     if not applied.ok:
         raise click.exceptions.Exit(1)
+
+
+def _show_remarks(session: Session) -> None:
+    """What was put right, and what the specs' own warnings are."""
+    from reconciler.cli.validate import show_problems
+
+    for told in session.recovered.told:
+        click.secho(f"warning: {told}", fg="yellow", err=True)
+    show_problems(session.warnings, session.unreadable)
 
 
 def _check_together(*, saved: bool, chosen: bool, dry_run: bool, metrics: bool) -> None:

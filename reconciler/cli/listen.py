@@ -14,7 +14,7 @@ from reconciler.cli.output import PATH, Command
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.model import Action, Outcome, Plan
+    from reconciler.model import Action, Outcome, Plan, TargetId
     from reconciler.model.status import Status
     from reconciler.service import Reason, Tick, Watcher
     from reconciler.sources import Source
@@ -133,10 +133,10 @@ class Watched:
         self._live.started(action)
         self._log.started(action)
 
-    def advanced(self, size: int) -> None:
+    def advanced(self, target: TargetId, size: int) -> None:
         """Bytes went through."""
-        self._live.advanced(size)
-        self._log.advanced(size)
+        self._live.advanced(target, size)
+        self._log.advanced(target, size)
 
     def said(self, who: str, line: str) -> None:
         """A hook wrote a line."""

@@ -32,6 +32,19 @@ def output_choice(*formats: str, told: str) -> Callable[[Command], Command]:
     )
 
 
+def jobs_option(command: Command) -> Command:
+    """The option ``--jobs`` of commands that make artifacts."""
+    return click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Back up as many targets at a time. What shares containers, volumes or paths takes turns.",
+    )(command)
+
+
 def print_json(data: object) -> None:
     """``data`` as indented JSON on stdout."""
     import msgspec

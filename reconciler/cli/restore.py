@@ -101,7 +101,8 @@ def restore(  # noqa: PLR0913 - one for each option
         asked = Asked(to, overwrite, not no_stop, identities)
         bringing = Bringing(choice, asked, session.fleet, session.world, warn)
         with bars(quiet=output == "json") as progress:
-            progress.begin(f"restore {choice.artifact.target}", choice.copies[0][1].size)
+            there = choice.artifact.target
+            progress.begin(there, f"restore {there}", choice.copies[0][1].size)
             done = bringing.run(progress)
             progress.end()
     _warn(done.warnings)

@@ -12,7 +12,7 @@ import click
 
 from reconciler.cli.credentials import Credentials, credential_options
 from reconciler.cli.listen import Page, Watched, listen_options
-from reconciler.cli.output import PATH
+from reconciler.cli.output import PATH, jobs_option
 
 if TYPE_CHECKING:
     from reconciler.sources import Source
@@ -57,6 +57,7 @@ _LEAST = 1.0
     show_envvar=True,
     help="Where clones and the journal are kept.",
 )
+@jobs_option
 @listen_options
 @click.option("--once", is_flag=True, help="One tick, then end.")
 def run(
@@ -64,6 +65,7 @@ def run(
     repo: str | None,
     interval: str,
     state_dir: Path | None,
+    jobs: int,
     *,
     once: bool,
     **more: Any,
@@ -96,9 +98,9 @@ def run(
     if once:
         if page.listen:
             raise click.UsageError("--once ends after one tick: there is nobody to --listen")
-        raise click.exceptions.Exit(int(not Service(source, seconds, log, bell).tick("start").ok))
+        raise click.exceptions.Exit(int(not Service(source, seconds, log, bell, jobs=jobs).tick("start").ok))
     live = page.live(source)
-    service = Service(source, seconds, Watched(log, live) if live else log, bell)
+    service = Service(source, seconds, Watched(log, live) if live else log, bell, jobs=jobs)
     with page.served(live, service.poke) as address:
         if address:
             log.told(f"the page is at http://{address}/")

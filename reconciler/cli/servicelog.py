@@ -11,7 +11,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.secrets import redact
 from reconciler.cli.output import safe
 from reconciler.cli.show import applied_summary, line, summary
-from reconciler.model import Action, Create, Outcome, Plan, Replicate
+from reconciler.model import Action, Create, Outcome, Plan, Replicate, TargetId
 from reconciler.service import Reason, Tick
 from reconciler.wording import size_text
 
@@ -52,7 +52,7 @@ class ServiceLog:
         if isinstance(action, Create | Replicate):
             self.told(click.unstyle(line(action)))
 
-    def advanced(self, size: int) -> None:
+    def advanced(self, target: TargetId, size: int) -> None:
         """Nothing: a log has no bars."""
 
     def said(self, who: str, line: str) -> None:

@@ -163,7 +163,10 @@ class Target(SpecModel, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that holds copies. ``bandwidth``: most bytes per second of artifacts, to and from it; 0 for any."""
+    """A place that holds copies. ``bandwidth``: most bytes per second of artifacts, to and from it; 0 for any.
+
+    ``connections``: most artifacts that go to or come from it at the same time; 0 for any.
+    """
 
     name: str
     url: str
@@ -171,6 +174,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     offsite: bool = False
     options: dict[str, OptionValue] = {}
     bandwidth: int = 0
+    connections: int = 0
     retention: Retention | None = None
     where: str = ""
 

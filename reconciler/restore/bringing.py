@@ -6,6 +6,7 @@ Called by the command line and for Restore documents: both go the same way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,9 +62,8 @@ class Bringing:
         for text in (*_moved(asked.to, manifest, fleet), *told):
             self._warn(text)
         how = stopping(fleet, choice.artifact.target, allowed=asked.stop)
-        way = Way(
-            sink, self._hooks, progress.advanced, keys, how, lambda text: progress.said("restore", text)
-        )
+        advanced = partial(progress.advanced, choice.artifact.target)
+        way = Way(sink, self._hooks, advanced, keys, how, partial(progress.said, "restore"))
         return restore(choice, way, fleet, world)
 
 

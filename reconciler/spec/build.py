@@ -114,6 +114,7 @@ def _destination(document: DestinationDocument, where: str, folder: Path) -> Des
         offsite=spec.offsite,
         options={key: _option(key, value, folder) for key, value in (spec.options or {}).items()},
         bandwidth=size_of(spec.bandwidth) if spec.bandwidth else 0,
+        connections=spec.connections or 0,
         retention=spec.retention,
         where=where,
     )

@@ -152,8 +152,16 @@ class DestinationSpec(SpecModel, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern=sizes.PATTERN)] | None,
         Meta(
             title="Bandwidth",
-            description="Most bytes per second, to and from it together, of each process; at least 100kB. Default: no limit.",
+            description="Most bytes per second, to and from it together, of each run; at least 100kB. Default: no limit.",
             examples=["5MB"],
+        ),
+    ] = None
+    connections: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(
+            title="Connections",
+            description="Most artifacts that go to it or come from it at the same time (--jobs). Default: no limit.",
+            examples=[2],
         ),
     ] = None
     retention: Annotated[

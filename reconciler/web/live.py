@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from datetime import datetime, timedelta
 
-from reconciler.model import Action, Outcome, Plan
+from reconciler.model import Action, Outcome, Plan, TargetId
 from reconciler.model.status import Status
 from reconciler.ports import Clock
 from reconciler.report.text import clean
@@ -82,12 +82,12 @@ class Live:
             if self._open:
                 self._open.started(action)
 
-    def advanced(self, size: int) -> None:
-        """``size`` more stored bytes of the action that began last went through."""
+    def advanced(self, target: TargetId, size: int) -> None:
+        """``size`` more stored bytes of that target went through."""
         with self._lock:
             self._alive(SILENCE)
             if self._open:
-                self._open.advanced(size)
+                self._open.advanced(target, size)
 
     def said(self, who: str, line: str) -> None:
         """A hook wrote a line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime
 
-from reconciler.model import Action, Create, Outcome, Replicate, Restore
+from reconciler.model import Action, Create, Outcome, Replicate, Restore, TargetId
 from reconciler.ports import Clock
 from reconciler.report.actions import details, subject, verb
 from reconciler.report.text import clean
@@ -41,15 +41,16 @@ class Record:
         self._moving.append(Move(action, self._clock))
         self._tell("", f"{verb(action)} {subject(action)} {details(action)}: {action.reason}")
 
-    def advanced(self, size: int) -> None:
-        """Bytes of the action that began last."""
-        if self._moving:
-            self._moving[-1].advanced(size)
+    def advanced(self, target: TargetId, size: int) -> None:
+        """Bytes of the action at work on that target."""
+        for move in self._moving:
+            if getattr(move.action, "target", None) == target:
+                move.advanced(size)
 
     def said(self, who: str, line: str) -> None:
         """A hook wrote a line."""
-        if self._moving:
-            self._moving[-1].last = clean(who)
+        if len(self._moving) == 1:  # of several at work it is not known whose hook it is
+            self._moving[0].last = clean(who)
         self._tell(who, line)
 
     def finished(self, outcome: Outcome) -> None:

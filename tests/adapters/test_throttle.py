@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.adapters.throttle import CREDIT, PIECE, Allowance, ThrottledStore
+from reconciler.adapters.throttle import CREDIT, PIECE, Allowance, ThrottledStore, take
 from reconciler.destinations.file import FileStore
 
 DATA = bytes(range(256)) * 1200 + b"no whole number of pieces"
@@ -22,7 +22,7 @@ def test_bytes_wait_for_those_before_them() -> None:
     def run() -> None:
         allowance = Allowance(100_000, time.monotonic)
         for _ in range(4):
-            allowance.take(10_000)
+            take(allowance.reserve, 10_000)
 
     assert 0.29 < took(run) < 5, "the first go at once, the last after those before them"
 
@@ -31,14 +31,14 @@ def test_time_that_was_not_used_is_made_up_for_a_moment_only() -> None:
     at = [1000.0]
     allowance = Allowance(100_000, lambda: at[0])
     at[0] += 3600
-    allowance.take(int(100_000 * CREDIT) + 40_000)
-    assert took(lambda: allowance.take(1)) > 0.3, "an idle hour is no credit for an hour"
+    take(allowance.reserve, int(100_000 * CREDIT) + 40_000)
+    assert took(lambda: take(allowance.reserve, 1)) > 0.3, "an idle hour is no credit for an hour"
 
 
 def test_threads_share_it() -> None:
     def run() -> None:
         allowance = Allowance(100 * PIECE, time.monotonic)
-        threads = [threading.Thread(target=allowance.take, args=(PIECE,)) for _ in range(50)]
+        threads = [threading.Thread(target=take, args=(allowance.reserve, PIECE)) for _ in range(50)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -49,7 +49,7 @@ def test_threads_share_it() -> None:
 
 def test_a_throttled_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
     inner = FileStore("there", tmp_path / "there")
-    store = ThrottledStore(inner, Allowance(FAST, time.monotonic))
+    store = ThrottledStore(inner, Allowance(FAST, time.monotonic).reserve)
     writer = store.create("daily/a")
     writer.write(DATA)
     writer.write(b"")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
 
-from reconciler.model import Plan
+from reconciler.model import Adopt, Plan, Recover
 from reconciler.model.status import Status
 from reconciler.web import Address, Listening, Live, serving
 from tests.parts.process import free_port
@@ -124,7 +124,8 @@ def a_bad_day(live: Live, status: Status | None = None) -> None:
     live.planned(Plan(now=PLANNED, actions=tuple(actions().values()), notes=rest().notes))
     for outcome in outcomes():
         live.started(outcome.action)
-        live.advanced(outcome.size)
+        if not isinstance(outcome.action, Recover | Adopt):
+            live.advanced(outcome.action.target, outcome.size)
         live.said("archive-pre in shop-db", "dumping <b>bold</b> tables")
         live.finished(outcome)
     live.ended(status or bad_day())

@@ -78,7 +78,7 @@ def busy(site: Served) -> None:
     wiki = actions()["wiki"]
     site.live.planned(site.live.seen().plan or pytest.fail("no plan"))
     site.live.started(wiki)
-    site.live.advanced(200 * MIB)
+    site.live.advanced(wiki.target, 200 * MIB)
     site.live.said("copy-pre in wiki", "x" * 300)
 
 

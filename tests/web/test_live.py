@@ -55,7 +55,7 @@ def test_a_tick_with_nothing_to_do_is_no_run() -> None:
     live.ended(bad_day())
     assert live.seen().runs == ()
     live.said("late", "words of a hook that nobody waits for")
-    live.advanced(1)
+    live.advanced(ACTION.target, 1)
     live.finished(Outcome(ACTION))
 
 
@@ -89,7 +89,7 @@ def test_the_rate_is_that_of_late() -> None:
     live.started(ACTION)
     for _ in range(60):
         clock.turn(1)
-        live.advanced(1000)
+        live.advanced(ACTION.target, 1000)
     assert live.seen().runs[0].moving[0].rate == pytest.approx(1000)
     clock.turn(20)
     (move,) = live.seen().runs[0].moving
@@ -103,7 +103,7 @@ def test_it_may_be_fed_and_read_by_many_threads_at_once() -> None:
 
     def feed() -> None:
         for _ in range(500):
-            live.advanced(3)
+            live.advanced(ACTION.target, 3)
             live.said("hook", "line")
 
     def read() -> None:

@@ -77,7 +77,7 @@ def test_what_is_under_way_is_shown_with_bytes_and_rate(site: Served) -> None:
     site.live.started(wiki)
     for _ in range(10):
         site.clock.turn(1)
-        site.live.advanced(2 * MIB)
+        site.live.advanced(wiki.target, 2 * MIB)
     site.live.said("archive-pre in wiki", "locked")
     answer = site.page()
     assert "+ create wiki/data daily → local, offsite" in answer.words

@@ -38,7 +38,7 @@ def test_a_long_run_is_healthy_while_anything_moves(site: Served) -> None:
     for _ in range(30):
         site.clock.turn(SILENCE - 1)
         assert site.ask("/healthz").status == 200
-        site.live.advanced(1)
+        site.live.advanced(action.target, 1)
     site.clock.turn(SILENCE + 1)
     assert site.ask("/healthz").status == 503
 
