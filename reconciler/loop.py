@@ -81,6 +81,11 @@ class Session(NamedTuple):
     recovered: Recovered = Recovered()
     remarks: tuple[Note, ...] = ()
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether a destination is this process's memory, which no other one sees."""
+        return any(item.protocol == "memory" for item in self.fleet.destinations)
+
     def listings(self) -> dict[str, Listing]:
         """Every destination, listed now; targets are not looked at."""
         return observe.destinations(self.fleet, self.world, self._seen())
@@ -140,7 +145,7 @@ class Session(NamedTuple):
                 seen = session.observe(seen)
                 todo = (again or Session.plan)(session, seen)
             restoring = partial(session._restore, seen)  # noqa: SLF001 - of this class
-            beside = Jobs(jobs, fence) if jobs > 1 else None
+            beside = Jobs(jobs, fence) if jobs > 1 and not session.is_in_memory else None
             outcomes = tuple(run(todo, self.fleet, fence.world, progress, restoring, beside))
         return session._reported(todo, seen, outcomes, watch)  # noqa: SLF001
 

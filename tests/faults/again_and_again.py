@@ -71,7 +71,7 @@ def main(specs: str) -> None:
         os.environ["RECONCILER_NOW"] = line.strip()
         out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = cli.main(["apply", specs, "--output", "json"])
+            code = cli.main(["apply", specs, "--output", "json", "--jobs", os.environ.get("JOBS", "1")])
         out.flush()
         assert isinstance(out.buffer, io.BytesIO)
         said = err.getvalue() + " ".join(_failures(out.buffer.getvalue()))

@@ -1,7 +1,9 @@
 """``kill -9`` at random moments of a real apply over a disk and S3: nothing partial is listed, and the next apply mends it.
 
 Every other kill comes at a random moment of the whole run, the others soon after something half made is seen: those hit,
-however fast the machine is. ``KILLS`` says how many (15), ``SEED`` which moments.
+however fast the machine is. Half of the runs do two targets at a time, in processes of their own.
+
+``KILLS`` says how many (15), ``SEED`` which moments.
 """
 
 import os
@@ -109,10 +111,11 @@ def test_kills_at_random_moments(
         observer = Observer(siege.places)
         with observer.watching():
             begun = time.monotonic()
+            jobs = 1 + number // 2 % 2
             if number % 2:
-                hit = _killed_at_work(siege, moments.uniform(0, SOON))
+                hit = _killed_at_work(siege, jobs, moments.uniform(0, SOON))
             else:
-                hit = _killed(siege, moments.uniform(0.7 * startup, durations[state]))
+                hit = _killed(siege, jobs, moments.uniform(0.7 * startup, durations[state]))
                 if not hit:  # the machine is faster than it was when the duration was measured
                     durations[state] = max(startup, time.monotonic() - begun)
             landed += hit
@@ -140,9 +143,9 @@ def _seconds(siege: Siege, command: str) -> float:
     return time.monotonic() - begun
 
 
-def _killed(siege: Siege, after: float) -> bool:
+def _killed(siege: Siege, jobs: int, after: float) -> bool:
     """Begin an apply and kill it after so many seconds; False when it had ended by then."""
-    child = siege.project.start("apply", **siege.env())
+    child = siege.project.start("apply", "--jobs", str(jobs), **siege.env())
     try:
         child.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -152,9 +155,9 @@ def _killed(siege: Siege, after: float) -> bool:
     return False
 
 
-def _killed_at_work(siege: Siege, after: float) -> bool:
+def _killed_at_work(siege: Siege, jobs: int, after: float) -> bool:
     """Begin an apply and kill it so many seconds after it has begun to write or to delete; False when it had ended by then."""
-    child = siege.project.start("apply", **siege.env())
+    child = siege.project.start("apply", "--jobs", str(jobs), **siege.env())
     while child.poll() is None and not any(others(place.sizes()) for place in siege.places):
         pass
     try:

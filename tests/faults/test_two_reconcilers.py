@@ -33,7 +33,9 @@ DUMP = 'head -c 500000 /dev/urandom; eval "$PAUSE"'
 class Pair:
     """Both reconcilers; each has a clone of the specs of its own, as on two machines."""
 
-    def __init__(self, folder: Path, server: S3Server, stack: ExitStack, lease: float = 1.0) -> None:
+    def __init__(
+        self, folder: Path, server: S3Server, stack: ExitStack, lease: float = 1.0, jobs: int = 1
+    ) -> None:
         bucket = server.new_bucket()
         self.server, self.bucket = server, bucket
         self.disk = Folder(folder / "disk")
@@ -47,6 +49,7 @@ class Pair:
         for number, project in enumerate(projects, 1):
             project.env |= {"S3_KEY": server.key, "S3_SECRET": server.secret, "RECONCILER_LEASE": str(lease)}
             project.env |= {"RECONCILER_NODE": f"node-{number}", "PAUSE": pause if number == 1 else ":"}
+            project.env["JOBS"] = str(jobs)
             project.write(
                 policy(),
                 destination("disk", f"file://{folder}/disk"),
@@ -111,9 +114,15 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path, s3_server: S3Server) -> Iterator[Pair]:
+def jobs() -> int:
+    """How many targets each does at a time."""
+    return 1
+
+
+@pytest.fixture
+def pair(tmp_path: Path, s3_server: S3Server, jobs: int) -> Iterator[Pair]:
     with ExitStack() as stack:
-        yield Pair(tmp_path, s3_server, stack)
+        yield Pair(tmp_path, s3_server, stack, jobs=jobs)
 
 
 @pytest.mark.timeout(1800)
@@ -147,6 +156,7 @@ def test_one_is_stopped_and_continued_at_random(pair: Pair, measured: Callable[[
     assert fenced > 0 or TICKS < 100
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_who_is_stopped_beyond_its_lease_writes_nothing_when_it_wakes(pair: Pair) -> None:
     """Stopped while it reads a target, with the lease and with records at both places."""
     run(pair, 0, *pair.both)
