@@ -37,7 +37,7 @@ def _widened(uses: Uses, volumes: Iterable[Volume]) -> Uses:
             continue
         if volume.name in uses.volumes:
             paths.append(device)
-        elif any(overlap(device, path) for path in uses.paths):
+        elif any(_overlap(device, path) for path in uses.paths):
             names.append(volume.name)
     return Uses(tuple(names), tuple(paths), uses.container)
 
@@ -45,10 +45,19 @@ def _widened(uses: Uses, volumes: Iterable[Volume]) -> Uses:
 def _touches(mount: Mount, uses: Uses) -> bool:
     if mount.type == "volume" and mount.name in uses.volumes:
         return True
-    return bool(mount.source) and any(overlap(mount.source, path) for path in uses.paths)
+    return bool(mount.source) and any(_overlap(mount.source, path) for path in uses.paths)
 
 
-def overlap(one: str, other: str) -> bool:
+def _overlap(one: str, other: str) -> bool:
     """Whether one is the other or lies in it, links of this machine followed."""
-    first, second = PurePosixPath(os.path.realpath(one)), PurePosixPath(os.path.realpath(other))
+    return overlap(real(one), real(other))
+
+
+def real(path: str) -> PurePosixPath:
+    """The path with links of this machine followed."""
+    return PurePosixPath(os.path.realpath(path))
+
+
+def overlap(first: PurePosixPath, second: PurePosixPath) -> bool:
+    """Whether one is the other or lies in it."""
     return first == second or first in second.parents or second in first.parents

@@ -5,6 +5,7 @@ It opens the world for itself. Only the run knows of leases and of what others s
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import signal
@@ -12,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import NamedTuple, NoReturn
@@ -36,7 +37,7 @@ TERMINATED = 143
 def main(descriptor: int) -> None:
     """Do what comes, until nothing more does."""
     line = _Line(Connection(descriptor))
-    with _interruptible(), signals(Bell(), lambda: None):
+    with _interruptible(), closing(line), signals(Bell(), lambda: None):
         begin = line.begin()
         reserving = partial(_reserving, line)
         with wiring.world(begin.specs, reserving) as plain:
@@ -107,35 +108,43 @@ class _Line:
         self.todo: queue.SimpleQueue[Moving | None] = queue.SimpleQueue()
         self._begin: Future[Begin] = Future()
         self._connection = connection
-        self._lock = threading.Lock()
         self._asked: dict[int, Future[Answer]] = {}
-        self._number = 0
-        threading.Thread(target=self._listen, name="line", daemon=True).start()
+        self._numbers = itertools.count()
+        self._words: queue.SimpleQueue[Advanced | Said | Asked | Ended | None] = queue.SimpleQueue()
+        self._speaker = threading.Thread(target=self._speak, name="speak", daemon=True)
+        self._speaker.start()
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def begin(self) -> Begin:
         """What the run is about."""
         return self._begin.result()
 
     def say(self, message: Advanced | Said | Asked | Ended) -> None:
-        """Tell the run."""
-        with self._lock:
-            try:
-                self._connection.send(message)
-            except OSError:
-                _end()
+        """Tell the run. Another thread does it: an interrupt must not cut a message in two."""
+        self._words.put(message)
 
     def ask(self, question: MayWrite | Reserve) -> float | None:
         """What the run answers. Raises what it says should be raised."""
         future: Future[Answer] = Future()
-        with self._lock:
-            self._number += 1
-            number = self._number
-            self._asked[number] = future
+        number = next(self._numbers)
+        self._asked[number] = future
         self.say(Asked(number, question))
         said = future.result().said
         if isinstance(said, Exception):
             raise said
         return said
+
+    def close(self) -> None:
+        """Wait until everything was told."""
+        self._words.put(None)
+        self._speaker.join()
+
+    def _speak(self) -> None:
+        while (message := self._words.get()) is not None:
+            try:
+                self._connection.send(message)
+            except OSError:
+                _end()
 
     def _listen(self) -> None:
         while True:

@@ -57,7 +57,7 @@ class Crew:
         self._begin = begin
         self._desk = desk
         self._progress = progress
-        self._done: queue.SimpleQueue[tuple[_Worker, Done]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[_Worker, Done | BaseException]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
 
@@ -70,8 +70,10 @@ class Crew:
         self._idle.pop().give(action)
 
     def take(self) -> Done:
-        """Wait until one of the actions has ended."""
+        """Wait until one of the actions has ended. Raises what whoever watches raised."""
         worker, done = self._done.get()
+        if isinstance(done, BaseException):
+            raise done
         if not done.died:
             self._idle.append(worker)
         return done
@@ -93,20 +95,29 @@ class _Worker:
     """A process, and the thread that listens to it."""
 
     def __init__(
-        self, begin: Begin, desk: Desk, progress: Progress, done: Callable[[tuple[_Worker, Done]], None]
+        self,
+        begin: Begin,
+        desk: Desk,
+        progress: Progress,
+        done: Callable[[tuple[_Worker, Done | BaseException]], None],
     ) -> None:
         self._desk = desk
         self._progress = progress
         self._done = done
         self._action: Moving | None = None
         self._lock = threading.Lock()
+        self._status: int | None = None
         self._process, self._line = _started()
         self._thread = threading.Thread(target=self._listen, name="worker", daemon=True)
         self._thread.start()
         self._send(begin)
 
     def give(self, action: Moving) -> None:
-        self._action = action
+        with self._lock:
+            self._action = action
+            dead = self._status is not None  # it died with nothing to do
+        if dead:
+            self._died()
         self._send(action)
 
     def interrupt(self) -> None:
@@ -122,20 +133,36 @@ class _Worker:
         with self._lock:
             try:
                 self._line.send(message)
-            except OSError:  # it has died: the thread that listens says so
+            except OSError:  # it has died: the thread that listens says so, or has said so
                 return
 
     def _listen(self) -> None:
         """Until its end. One that dies with an action has failed at it."""
-        while True:
-            try:
-                self._heard(self._line.recv())
-            except (EOFError, OSError):
-                break
+        try:
+            while (message := self._next()) is not None:
+                self._heard(message)
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
+            self._process.kill()
+            self._done((self, error))
         status = self._process.wait()
-        self._line.close()
-        if action := self._action:
-            error = f"the process that was at it ended with {how_it_ended(status)}{_hint(status)}"
+        with self._lock:
+            self._line.close()
+            self._status = status
+        self._died()
+
+    def _next(self) -> Advanced | Said | Asked | Ended | None:
+        """What it says next; None after its last word."""
+        try:
+            message: Advanced | Said | Asked | Ended = self._line.recv()
+        except (EOFError, OSError):
+            return None
+        return message
+
+    def _died(self) -> None:
+        with self._lock:
+            action, self._action = self._action, None
+        if action:
+            error = f"the process that was at it ended with {how_it_ended(self._status or 0)}{_hint(self._status)}"
             self._done((self, Done(action, Outcome(action, error=error), died=True)))
 
     def _heard(self, message: Advanced | Said | Asked | Ended) -> None:
@@ -181,5 +208,5 @@ def _started() -> tuple[subprocess.Popen[bytes], Connection]:
     return process, Connection(ours.detach())
 
 
-def _hint(status: int) -> str:
+def _hint(status: int | None) -> str:
     return ": is memory short? Fewer --jobs need less" if status == -signal.SIGKILL else ""

@@ -1,4 +1,4 @@
-"""Which actions may go on at the same time. Pure, but for links of this machine that are followed; used by ``side_by_side``.
+"""Which actions may go on at the same time. Pure, but for links of this machine that are followed. Used by ``side_by_side``.
 
 Targets that share a volume, a path or a container take turns. So do those whose containers are held, since two that are read
 at once are down for longer each; and while one is held, no other is read through a container, which may need the held one.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from reconciler.holders import overlap
+from reconciler.holders import overlap, real
 from reconciler.lifecycle.hooks import hooks_of
 from reconciler.model import Create, Fleet, Replicate, Target
 
@@ -19,13 +20,13 @@ Moving = Create | Replicate
 
 
 class Touched(NamedTuple):
-    """What reading a target touches: ``names`` of volumes and containers, ``paths``.
+    """What reading a target touches: ``names`` of volumes and containers, real ``paths``.
 
     ``holds``: containers are stopped or paused meanwhile. ``inside``: commands run in containers.
     """
 
     names: frozenset[str] = frozenset()
-    paths: tuple[str, ...] = ()
+    paths: tuple[PurePosixPath, ...] = ()
     holds: bool = False
     inside: bool = False
 
@@ -89,7 +90,7 @@ def _touched(fleet: Fleet, target: Target) -> Touched:
                 *(f"container {name}" for name in containers if name),
             )
         ),
-        paths=target.uses.paths,
+        paths=tuple(map(real, target.uses.paths)),
         holds=bool(stops) or (quiesce is not None and quiesce.mode != "none"),
         inside=bool(own or within),
     )

@@ -240,8 +240,11 @@ def test_a_worker_that_is_killed_has_failed_and_the_others_go_on(
     project: Project, stuck: subprocess.Popen[str]
 ) -> None:
     os.kill(min(workers() & descendants(stuck.pid)), signal.SIGKILL)
-    gate = os.open(project.folder / "gate", os.O_RDWR)
-    os.close(gate)
+    gate = project.folder / "gate"
+    opened = os.open(gate, os.O_RDWR)  # whoever waits there goes on
+    gate.unlink()
+    gate.touch()  # for whoever comes later
+    os.close(opened)
     out, err = stuck.communicate(timeout=30)
     assert stuck.returncode == 1, (out, err)
     assert "the process that was at it ended with SIGKILL: is memory short? Fewer --jobs need less" in err
