@@ -202,6 +202,15 @@ def stuck(project: Project, trees: dict[str, Path]) -> Iterator[subprocess.Popen
         if child.poll() is None:
             child.kill()
         child.communicate()
+        open_for_all(gate)
+
+
+def open_for_all(gate: Path) -> None:
+    """Whoever waits there goes on, and whoever comes later does not wait."""
+    opened = os.open(gate, os.O_RDWR)
+    gate.unlink()
+    gate.touch()
+    os.close(opened)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -240,11 +249,7 @@ def test_a_worker_that_is_killed_has_failed_and_the_others_go_on(
     project: Project, stuck: subprocess.Popen[str]
 ) -> None:
     os.kill(min(workers() & descendants(stuck.pid)), signal.SIGKILL)
-    gate = project.folder / "gate"
-    opened = os.open(gate, os.O_RDWR)  # whoever waits there goes on
-    gate.unlink()
-    gate.touch()  # for whoever comes later
-    os.close(opened)
+    open_for_all(project.folder / "gate")
     out, err = stuck.communicate(timeout=30)
     assert stuck.returncode == 1, (out, err)
     assert "the process that was at it ended with SIGKILL: is memory short? Fewer --jobs need less" in err
