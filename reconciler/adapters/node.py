@@ -27,7 +27,9 @@ def is_gone(other: str) -> bool:
     """Whether the process ``other`` has surely ended. Of another machine, boot or container nobody can tell."""
     machine, _, rest = other.partition(" ")
     pid, _, started = rest.partition(" ")
-    if machine != _machine() or not pid.isdigit():
+    if machine != _machine() or not re.fullmatch(
+        r"[1-9][0-9]{0,8}", pid, re.ASCII
+    ):  # anybody may have written it
         return False
     if now := _started(int(pid)):
         return now != started
