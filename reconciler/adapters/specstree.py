@@ -104,11 +104,10 @@ def _put(clone: Clone, blob: Blob, place: Path) -> None:
 
 
 def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
-    blobs = sorted(
-        clone.blobs(commit, path), key=lambda blob: blob.mode == _LINK
-    )  # nothing is written through one
+    blobs = list(clone.blobs(commit, path))
     if not blobs:
         raise SpecError((f"{path}: there is no such folder in this commit",))
+    _check_folders(blobs)  # so nothing is written through a link
     if len(blobs) > MOST_FILES or sum(blob.size for blob in blobs) > MOST_BYTES:
         size = sum(blob.size for blob in blobs)
         why = (
@@ -117,6 +116,14 @@ def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
         )
         raise SpecError((why,))
     return blobs
+
+
+def _check_folders(blobs: list[Blob]) -> None:
+    """A tree that was made by hand can have one name twice, as a link and as a folder."""
+    files = {PurePosixPath(blob.path) for blob in blobs}
+    for folder in (folder for file in files for folder in file.parents):
+        if folder in files:
+            raise SpecError((f"{folder}: is a file and a folder at once",))
 
 
 def _checked(blob: Blob) -> PurePosixPath:

@@ -101,6 +101,40 @@ def test_a_link_that_leaves_the_folder_is_no_spec(site: Site, source: Followed, 
     assert "backup.d/loop.yaml:" in problems(source.origin())
 
 
+def test_a_tree_made_by_hand_writes_nothing_through_a_link(site: Site, source: Followed) -> None:
+    """One name twice, as a link to a folder elsewhere and as a folder: git itself never makes such a tree."""
+    outside = site.root / "outside"
+    outside.mkdir()
+    good = site.git("rev-parse", "HEAD")
+    specs = _tree(site, *_entries(site, f"{good}:backup.d"))
+    inside = _tree(site, ("120000", "planted", _stored(site, b"/etc/passwd")))
+    link = _stored(site, os.fsencode(outside))
+    twice = _tree(site, *_entries(site, specs), ("120000", "x", link), ("40000", "x", inside))
+    root = _tree(site, ("40000", "backup.d", twice))
+    bad = site.git("commit-tree", root, "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin)) == (good, "backup.d/x: is a file and a folder at once")
+    assert list(outside.iterdir()) == []
+
+
+def _stored(site: Site, data: bytes, kind: str = "blob") -> str:
+    command = ["git", "hash-object", "-w", "-t", kind, "--literally", "--stdin"]
+    ran = subprocess.run(command, cwd=site.work, input=data, check=True, capture_output=True)
+    return ran.stdout.decode().strip()
+
+
+def _tree(site: Site, *entries: tuple[str, str, str]) -> str:
+    """A tree of modes, names and objects, whatever they are."""
+    raw = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(named) for mode, name, named in entries)
+    return _stored(site, raw, "tree")
+
+
+def _entries(site: Site, tree: str) -> list[tuple[str, str, str]]:
+    listed = (line.split() for line in site.git("ls-tree", tree).splitlines())
+    return [(mode.lstrip("0"), name, named) for mode, _, named, name in listed]
+
+
 def test_too_much_is_no_folder_of_specs(
     site: Site, source: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
