@@ -31,6 +31,9 @@ _REPLAYED = 20
 _SSH_FAILED = "fatal: Could not read from remote repository."
 """What git says after ssh has said why."""
 
+_NOBODY = "false"
+"""The program that verifies signatures of another kind: a commit can bear two, and only git knows which it looks at."""
+
 
 class Blob(NamedTuple):
     """A file of a commit. ``mode`` is git's: 100644, 100755, or 120000 for a symbolic link."""
@@ -124,12 +127,18 @@ class Clone(GitRepository):
             "gpg.ssh.allowedSignersFile": str(allowed_signers),
             "gpg.ssh.program": "ssh-keygen",
             "gpg.minTrustLevel": "fully",  # a good signature of somebody who is not listed has none
+            **dict.fromkeys(("gpg.program", "gpg.openpgp.program", "gpg.x509.program"), _NOBODY),
         }
         return b"SSH SIGNATURE" in self._signature(commit) and self._verified(commit, settings, {})
 
     def signed_by_gpg(self, commit: str, keyring: Path) -> bool:
         """Whether an OpenPGP key in the folder ``keyring`` (a GNUPGHOME) has signed the commit."""
-        settings = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.minTrustLevel": "undefined"}
+        settings = {
+            "gpg.program": "gpg",
+            "gpg.openpgp.program": "gpg",
+            "gpg.minTrustLevel": "undefined",
+            **dict.fromkeys(("gpg.ssh.program", "gpg.x509.program"), _NOBODY),
+        }
         home = {"GNUPGHOME": str(keyring)}
         return b"PGP SIGNATURE" in self._signature(commit) and self._verified(commit, settings, home)
 

@@ -490,3 +490,23 @@ def test_openpgp_keys_count_as_well(site: Site, signers: Path, pgp: Path) -> Non
     by("paul")
     pgp.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
     assert "it cannot be verified: " in problems(followed(site, pgp).origin())
+
+
+def test_a_commit_with_two_signatures_is_judged_by_the_kind_that_is_asked_for(
+    site: Site, signers: Path, pgp: Path
+) -> None:
+    """This user's own keyring trusts mallory's key; the list of signers does not know it."""
+    site.backup("shop")
+    good = signed(site, "anna")
+    source = followed(site, signers)
+    assert source.origin().commit == good
+    site.backup("evil")
+    site.git("config", "gpg.format", "openpgp")
+    site.git("config", "user.signingKey", "mallory")
+    made = site.git("cat-file", "commit", site.push("--gpg-sign"))
+    other = "gpgsig-sha256 -----BEGIN SSH SIGNATURE-----\n -----END SSH SIGNATURE-----\n"
+    bad = _stored(site, made.replace("gpgsig ", f"{other}gpgsig ", 1).encode() + b"\n", "commit")
+    assert subprocess.run(["git", "verify-commit", bad], cwd=site.work, check=False).returncode == 0
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin).startswith("it is not signed")) == (good, True)
