@@ -6,16 +6,15 @@ becomes of it, it can be made again: nothing is kept here and nowhere else. Only
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from reconciler.adapters.git import Answer, GitRepository
 from reconciler.adapters.history import Squashed, squashed
+from reconciler.adapters.objects import Blob
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
 from reconciler.repository import Join
@@ -33,15 +32,6 @@ _SSH_FAILED = "fatal: Could not read from remote repository."
 
 _NOBODY = "false"
 """The program that verifies signatures of another kind: a commit can bear two, and only git knows which it looks at."""
-
-
-class Blob(NamedTuple):
-    """A file of a commit. ``mode`` is git's: 100644, 100755, or 120000 for a symbolic link."""
-
-    mode: str
-    name: str
-    size: int
-    path: str
 
 
 class _Nowhere(GitRepository):
@@ -67,11 +57,12 @@ class Clone(GitRepository):
         data: bytes = b"",
         environment: Mapping[str, str] | None = None,
         network: float = 0.0,
+        most: int = 0,
     ) -> Answer:
         """As ever, but a clone that is damaged is not looked for in the folders above it."""
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
         return super()._run(
-            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network
+            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network, most=most
         )
 
     def ask(self, *branches: str) -> dict[str, str]:
@@ -104,18 +95,8 @@ class Clone(GitRepository):
         return self._ref(_far(branch)) or tip  # somebody may have pushed since it was asked
 
     def blobs(self, commit: str, path: str) -> Iterator[Blob]:
-        """Every file at or below ``path`` (``.`` for all) in a commit; submodules are left out."""
-        below = () if path == "." else (path,)
-        listing = self._git(
-            f"list {path} of commit {commit[:12]}",
-            "ls-tree",
-            *("-r", "-z", "-l", "--full-tree", "--", commit, *below),
-        )
-        for line in filter(None, listing.split(b"\0")):
-            meta, _, name = line.partition(b"\t")
-            mode, kind, blob, size = meta.decode().split()
-            if kind == "blob":
-                yield Blob(mode, blob, int(size), os.fsdecode(name))
+        """Every file at or below ``path`` (``.`` for all) in a commit; submodules are left out. Raises TooMuchError, too."""
+        return self._blobs(f"list {path} of commit {commit[:12]}", commit, "" if path == "." else path)
 
     def content(self, blob: Blob) -> bytes:
         """A file as it was committed: no line ends, keywords or filters are applied."""

@@ -10,7 +10,8 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
-from reconciler.adapters.clone import Blob, Clone
+from reconciler.adapters.clone import Clone
+from reconciler.adapters.objects import Blob, TooMuchError
 from reconciler.errors import SpecError
 
 MOST_FILES = 2000
@@ -104,7 +105,10 @@ def _put(clone: Clone, blob: Blob, place: Path) -> None:
 
 
 def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
-    blobs = list(clone.blobs(commit, path))
+    try:
+        blobs = list(clone.blobs(commit, path))
+    except TooMuchError:
+        raise SpecError((f"{path}: holds so many files that they cannot be listed",)) from None
     if not blobs:
         raise SpecError((f"{path}: there is no such folder in this commit",))
     _check_folders(blobs)  # so nothing is written through a link

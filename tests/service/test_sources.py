@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import specstree
+from reconciler.adapters import git, specstree
+from reconciler.adapters.ledger import BRANCH
 from reconciler.adapters.remote import remote
 from reconciler.errors import SpecError
 from reconciler.loop import session
@@ -133,6 +134,47 @@ def _tree(site: Site, *entries: tuple[str, str, str]) -> str:
 def _entries(site: Site, tree: str) -> list[tuple[str, str, str]]:
     listed = (line.split() for line in site.git("ls-tree", tree).splitlines())
     return [(mode.lstrip("0"), name, named) for mode, _, named, name in listed]
+
+
+def bomb(site: Site) -> str:
+    """A tree of a few hundred bytes that names a hundred million files."""
+    one = _stored(site, b"x")
+    tree = _tree(site, *(("100644", f"f{number}", one) for number in range(10)))
+    for _ in range(7):
+        tree = _tree(site, *(("40000", f"d{number}", tree) for number in range(10)))
+    return tree
+
+
+def test_more_files_than_can_be_listed_are_no_specs(site: Site, source: Followed) -> None:
+    good = site.git("rev-parse", "HEAD")
+    root = _tree(site, ("40000", "backup.d", bomb(site)))
+    bad = site.git("commit-tree", root, "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert origin.commit == good
+    assert problems(origin) == "backup.d: holds so many files that they cannot be listed"
+
+
+@pytest.mark.parametrize("evil", ["files", "bytes"])
+def test_a_status_of_any_size_stops_nothing_and_is_told(
+    site: Site, source: Followed, monkeypatch: pytest.MonkeyPatch, evil: str
+) -> None:
+    source.origin().ledger.write({"status.json": b"{}"}, "ours", TIME)
+    assert source.share() == ""
+    if evil == "files":
+        root = _tree(site, ("40000", "nodes", bomb(site)))
+    else:
+        monkeypatch.setattr(git, "MOST_BYTES", 10_000)
+        root = _tree(site, ("100644", "other", _stored(site, bytes(10_001))))
+    bad = site.git("commit-tree", root, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:{BRANCH}")
+    origin = source.origin()
+    origin.ledger.write({"status.json": b'{"x": 1}'}, "ours again", TIME)
+    assert "of the status holds more than any status does" in source.share()
+    assert source.origin().rejected is None
+    site.git("push", "--quiet", "origin", f":{BRANCH}")
+    source.origin()
+    assert source.share() == "", "deleted as it says, it begins afresh"
 
 
 def test_too_much_is_no_folder_of_specs(
