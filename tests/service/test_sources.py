@@ -102,6 +102,37 @@ def test_a_link_that_leaves_the_folder_is_no_spec(site: Site, source: Followed, 
     assert "backup.d/loop.yaml:" in problems(source.origin())
 
 
+@pytest.mark.parametrize(
+    "to",
+    [
+        "{state}/specs.next/files/backup.d/real.txt",
+        "../../../specs.next/files/backup.d/real.txt",
+        "s/s/s/../../../specs.next/files/backup.d/real.txt",
+        "gone.txt",
+    ],
+)
+def test_a_link_leads_to_the_same_when_it_is_in_force(site: Site, source: Followed, to: str) -> None:
+    """The folder of the specs has another name while they are judged."""
+    good = source.origin()
+    specs = site.work / "backup.d"
+    (specs / "real.txt").write_text((specs / "shop.yaml").read_text())
+    (specs / "s").symlink_to(".")
+    (specs / "shop.yaml").unlink()
+    (specs / "shop.yaml").symlink_to(to.format(state=state(site)))
+    site.push()
+    origin = source.origin()
+    assert "backup.d/shop.yaml:" in problems(origin)
+    assert origin.commit == good.commit
+    assert (origin.specs / "shop.yaml").read_text().startswith("apiVersion")
+
+    (specs / "shop.yaml").unlink()
+    (specs / "shop.yaml").symlink_to("s/s/real.txt")
+    site.push()
+    origin = source.origin()
+    assert origin.rejected is None
+    assert (origin.specs / "shop.yaml").read_text().startswith("apiVersion")
+
+
 def test_a_tree_made_by_hand_writes_nothing_through_a_link(site: Site, source: Followed) -> None:
     """One name twice, as a link to a folder elsewhere and as a folder: git itself never makes such a tree."""
     outside = site.root / "outside"
