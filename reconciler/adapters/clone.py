@@ -22,6 +22,9 @@ from reconciler.repository import Join
 ASKING = 15.0
 """Seconds for the question which commit a branch is at: a service that is told to end waits for the answer."""
 
+_ASKED = 1 << 20
+"""Bytes of the answer at most: it is a line for each branch that is asked for."""
+
 FETCHING = 600.0
 PUSHING = 60.0
 _TRIES = 5
@@ -37,10 +40,10 @@ _NOBODY = "false"
 class _Nowhere(GitRepository):
     """Git in a folder that is no repository and is in none, so that nothing that is damaged is in its way."""
 
-    def run(self, *arguments: str, environment: Mapping[str, str], network: float) -> Answer:
-        """Run git. Raises GitError."""
+    def run(self, *arguments: str, environment: Mapping[str, str], network: float, most: int) -> Answer:
+        """Run git. Raises GitError, and TooMuchError."""
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
-        return self._run(*arguments, environment={**ceiling, **environment}, network=network)
+        return self._run(*arguments, environment={**ceiling, **environment}, network=network, most=most)
 
 
 class Clone(GitRepository):
@@ -73,6 +76,7 @@ class Clone(GitRepository):
             *("--", self.remote.url, *names),
             environment=self.remote.environment(),
             network=ASKING,
+            most=_ASKED,
         )
         if answer.code:
             raise self._failed("be reached", answer)

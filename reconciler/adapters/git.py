@@ -18,6 +18,7 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.adapters.hearing import Hearing
 from reconciler.adapters.history import Squashed, squashed
 from reconciler.adapters.objects import MOST_BYTES, MOST_LISTED, Blob, TooMuchError, blobs, contents
 from reconciler.errors import GitError
@@ -337,9 +338,13 @@ class GitRepository:
             start_new_session=True,
         )
         timeout = network or TIMEOUT
+        child = process.proc
+        assert child is not None
+        assert child.stderr is not None
+        heard, child.stderr = Hearing(child.stderr), None  # nobody else reads it
         try:
             begun = _begin(process, most, timeout) if most else b""
-            out, err = process.communicate(data, timeout=timeout)
+            out, _ = process.communicate(data, timeout=timeout)
         except TimeoutExpired:
             _end(process.pid)
             process.communicate()
@@ -354,7 +359,7 @@ class GitRepository:
             raise TooMuchError(
                 f"git repository {self._folder}: git {arguments[0]} tells of more than {most} bytes"
             )
-        return Answer(process.returncode, begun + out, err.decode(errors="replace"))
+        return Answer(process.returncode, begun + out, heard.text())
 
     def _error(self, aim: str, answer: Answer) -> GitError:
         """What git said, as one of our errors."""
@@ -367,14 +372,22 @@ class GitRepository:
 
 
 def _begin(process: Git.AutoInterrupt, most: int, seconds: float) -> bytes:
-    """What a command prints, until it is ended for printing more than ``most`` bytes, or after so many seconds."""
+    """What a command prints, until it is ended for printing more than ``most`` bytes. Raises TimeoutExpired."""
     assert process.stdout is not None
-    late = threading.Timer(seconds, _end, (process.pid,))
+    too_late = threading.Event()
+
+    def give_up() -> None:
+        too_late.set()
+        _end(process.pid)
+
+    late = threading.Timer(seconds, give_up)
     late.start()
     try:
         begun = bytes(process.stdout.read(most + 1))
     finally:
         late.cancel()
+    if too_late.is_set():
+        raise TimeoutExpired("git", seconds)
     if len(begun) > most:
         _end(process.pid)
     return begun
