@@ -17,6 +17,7 @@ from reconciler.errors import SpecError
 
 MOST_FILES = 2000
 MOST_BYTES = 16 * 1024 * 1024
+DEEPEST = 50
 _LINK = "120000"
 _HOPS = 40  # as Linux has it
 _COMMIT = "commit"
@@ -134,6 +135,8 @@ def _checked(blob: Blob) -> PurePosixPath:
     path = PurePosixPath(blob.path)
     if path.is_absolute() or {"..", ".git"} & {part.lower() for part in path.parts}:
         raise SpecError((f"{blob.path}: is no name that a repository may have",))
+    if len(path.parts) > DEEPEST:
+        raise SpecError((f"{blob.path[:100]}…: lies deeper than {DEEPEST} folders",))
     return path
 
 

@@ -167,6 +167,16 @@ def _entries(site: Site, tree: str) -> list[tuple[str, str, str]]:
     return [(mode.lstrip("0"), name, named) for mode, _, named, name in listed]
 
 
+def test_folders_without_end_are_no_specs(site: Site, source: Followed) -> None:
+    good = site.git("rev-parse", "HEAD")
+    deep = f"100644,{_stored(site, b'x')},backup.d/{1500 * 'a/'}file"
+    site.git("update-index", "--add", "--cacheinfo", deep)
+    bad = site.git("commit-tree", site.git("write-tree"), "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin)) == (good, f"backup.d/{45 * 'a/'}a…: lies deeper than 50 folders")
+
+
 def bomb(site: Site) -> str:
     """A tree of a few hundred bytes that names a hundred million files."""
     one = _stored(site, b"x")
