@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reconciler.adapters.git import Answer, GitRepository
 from reconciler.adapters.history import Squashed, squashed
-from reconciler.adapters.objects import Blob
+from reconciler.adapters.objects import Blob, TooMuchError
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
 from reconciler.repository import Join
@@ -24,6 +24,9 @@ ASKING = 15.0
 
 _ASKED = 1 << 20
 """Bytes of the answer at most: it is a line for each branch that is asked for."""
+
+_COMMIT = 1 << 20
+"""Bytes of a commit that is verified: author, signature, message."""
 
 FETCHING = 600.0
 PUSHING = 60.0
@@ -128,8 +131,12 @@ class Clone(GitRepository):
         return b"PGP SIGNATURE" in self._signature(commit) and self._verified(commit, settings, home)
 
     def _signature(self, commit: str) -> bytes:
-        """The first line of a commit's signature; empty without one."""
-        header = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit).partition(b"\n\n")[0]
+        """The first line of a commit's signature; empty without one, and for what is larger than any commit."""
+        try:
+            whole = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit, most=_COMMIT)
+        except TooMuchError:
+            return b""
+        header = whole.partition(b"\n\n")[0]
         signs = (b"gpgsig ", b"gpgsig-sha256 ")
         return next((line for line in header.splitlines() if line.startswith(signs)), b"")
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -485,6 +486,23 @@ def test_only_listed_keys_count(site: Site, signers: Path) -> None:
     site.backup("evil")
     better = signed(site, "anna", "--allow-empty")
     assert source.origin().commit == better, "who signs answers for what is below"
+
+
+def test_a_commit_of_any_size_is_not_signed(site: Site, signers: Path) -> None:
+    source = followed(site, signers)
+    site.backup("shop")
+    good = signed(site, "anna")
+    source.origin()
+    raw = site.git("cat-file", "commit", signed(site, "eve", "--allow-empty")).encode()
+    bad = _stored(site, raw + (32 << 20) * b"x" + b"\n", "commit")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    tracemalloc.start()
+    try:
+        origin = source.origin()
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert (origin.commit, problems(origin).startswith("it is not signed")) == (good, True)
 
 
 def test_it_never_goes_back(site: Site, signers: Path) -> None:
