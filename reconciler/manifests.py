@@ -17,7 +17,7 @@ def decode(content: bytes, key: str) -> Manifest:
     """The manifest of the artifact ``key``. Raises Corrupt when it is not readable, or that of another artifact."""
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Corrupt(f"the manifest of {key} is not readable: {error}") from None
     if manifest.key != key:
         raise Corrupt(f"the manifest of {key} is that of {manifest.key}")

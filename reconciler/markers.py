@@ -24,7 +24,7 @@ def check_marker(content: bytes, name: str, seen: str) -> Marker:
     """The marker, with a problem where it is not that of destination ``name``, seen before under the id ``seen``."""
     try:
         marker = msgspec.json.decode(content, type=Marker)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Marker(
             name=name,
             id="",

@@ -6,22 +6,27 @@ becomes of it, it can be made again: nothing is kept here and nowhere else. Only
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from reconciler.adapters.git import Answer, GitRepository
 from reconciler.adapters.history import Squashed, squashed
+from reconciler.adapters.objects import Blob, TooMuchError
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
 from reconciler.repository import Join
 
 ASKING = 15.0
 """Seconds for the question which commit a branch is at: a service that is told to end waits for the answer."""
+
+_ASKED = 1 << 20
+"""Bytes of the answer at most: it is a line for each branch that is asked for."""
+
+_COMMIT = 1 << 20
+"""Bytes of a commit that is verified: author, signature, message."""
 
 FETCHING = 600.0
 PUSHING = 60.0
@@ -31,23 +36,17 @@ _REPLAYED = 20
 _SSH_FAILED = "fatal: Could not read from remote repository."
 """What git says after ssh has said why."""
 
-
-class Blob(NamedTuple):
-    """A file of a commit. ``mode`` is git's: 100644, 100755, or 120000 for a symbolic link."""
-
-    mode: str
-    name: str
-    size: int
-    path: str
+_NOBODY = "false"
+"""The program that verifies signatures of another kind: a commit can bear two, and only git knows which it looks at."""
 
 
 class _Nowhere(GitRepository):
     """Git in a folder that is no repository and is in none, so that nothing that is damaged is in its way."""
 
-    def run(self, *arguments: str, environment: Mapping[str, str], network: float) -> Answer:
-        """Run git. Raises GitError."""
+    def run(self, *arguments: str, environment: Mapping[str, str], network: float, most: int) -> Answer:
+        """Run git. Raises GitError, and TooMuchError."""
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
-        return self._run(*arguments, environment={**ceiling, **environment}, network=network)
+        return self._run(*arguments, environment={**ceiling, **environment}, network=network, most=most)
 
 
 class Clone(GitRepository):
@@ -64,11 +63,12 @@ class Clone(GitRepository):
         data: bytes = b"",
         environment: Mapping[str, str] | None = None,
         network: float = 0.0,
+        most: int = 0,
     ) -> Answer:
         """As ever, but a clone that is damaged is not looked for in the folders above it."""
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
         return super()._run(
-            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network
+            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network, most=most
         )
 
     def ask(self, *branches: str) -> dict[str, str]:
@@ -79,6 +79,7 @@ class Clone(GitRepository):
             *("--", self.remote.url, *names),
             environment=self.remote.environment(),
             network=ASKING,
+            most=_ASKED,
         )
         if answer.code:
             raise self._failed("be reached", answer)
@@ -101,18 +102,8 @@ class Clone(GitRepository):
         return self._ref(_far(branch)) or tip  # somebody may have pushed since it was asked
 
     def blobs(self, commit: str, path: str) -> Iterator[Blob]:
-        """Every file at or below ``path`` (``.`` for all) in a commit; submodules are left out."""
-        below = () if path == "." else (path,)
-        listing = self._git(
-            f"list {path} of commit {commit[:12]}",
-            "ls-tree",
-            *("-r", "-z", "-l", "--full-tree", "--", commit, *below),
-        )
-        for line in filter(None, listing.split(b"\0")):
-            meta, _, name = line.partition(b"\t")
-            mode, kind, blob, size = meta.decode().split()
-            if kind == "blob":
-                yield Blob(mode, blob, int(size), os.fsdecode(name))
+        """Every file at or below ``path`` (``.`` for all) in a commit; submodules are left out. Raises TooMuchError, too."""
+        return self._blobs(f"list {path} of commit {commit[:12]}", commit, "" if path == "." else path)
 
     def content(self, blob: Blob) -> bytes:
         """A file as it was committed: no line ends, keywords or filters are applied."""
@@ -124,18 +115,28 @@ class Clone(GitRepository):
             "gpg.ssh.allowedSignersFile": str(allowed_signers),
             "gpg.ssh.program": "ssh-keygen",
             "gpg.minTrustLevel": "fully",  # a good signature of somebody who is not listed has none
+            **dict.fromkeys(("gpg.program", "gpg.openpgp.program", "gpg.x509.program"), _NOBODY),
         }
         return b"SSH SIGNATURE" in self._signature(commit) and self._verified(commit, settings, {})
 
     def signed_by_gpg(self, commit: str, keyring: Path) -> bool:
         """Whether an OpenPGP key in the folder ``keyring`` (a GNUPGHOME) has signed the commit."""
-        settings = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.minTrustLevel": "undefined"}
+        settings = {
+            "gpg.program": "gpg",
+            "gpg.openpgp.program": "gpg",
+            "gpg.minTrustLevel": "undefined",
+            **dict.fromkeys(("gpg.ssh.program", "gpg.x509.program"), _NOBODY),
+        }
         home = {"GNUPGHOME": str(keyring)}
         return b"PGP SIGNATURE" in self._signature(commit) and self._verified(commit, settings, home)
 
     def _signature(self, commit: str) -> bytes:
-        """The first line of a commit's signature; empty without one."""
-        header = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit).partition(b"\n\n")[0]
+        """The first line of a commit's signature; empty without one, and for what is larger than any commit."""
+        try:
+            whole = self._git(f"read commit {commit[:12]}", "cat-file", "commit", commit, most=_COMMIT)
+        except TooMuchError:
+            return b""
+        header = whole.partition(b"\n\n")[0]
         signs = (b"gpgsig ", b"gpgsig-sha256 ")
         return next((line for line in header.splitlines() if line.startswith(signs)), b"")
 

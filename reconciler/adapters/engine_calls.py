@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-_VERSION = re.compile(r"/v\d+\.\d+(?=/)")
+_VERSION = re.compile(r"^/v\d+\.\d+(?=/)", re.ASCII)
 _PARTS = {
     "NAME": r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     "IMAGE": r"[A-Za-z0-9](?:[A-Za-z0-9_.:/-]|%40)*",
 }
+_LOOKS = ("GET", "HEAD")
 _EMPTY: tuple[object, ...] = (None, False, "", [], {})
 
 
@@ -30,13 +31,14 @@ Body = Callable[[dict[str, Any]], dict[str, Any]]
 class Call(NamedTuple):
     """One call. ``path`` is without the version; NAME and IMAGE stand for names.
 
+    ``query`` names what may be asked for, and where there is just one value, that; of what changes nothing it may be anything.
     A body is judged by ``body``, goes through as it is where the call ``streams``, and is refused otherwise.
     """
 
     method: str
     path: str
     body: Body | None = None
-    query: Mapping[str, str] = {}
+    query: Mapping[str, str | None] = {}
     streams: bool = False
     swarm: bool = False
 
@@ -55,11 +57,17 @@ def judge(method: str, target: str, *, swarm: bool) -> Call:
         raise Refusal("not one of the calls that are let through")
     if call.swarm and not swarm:
         raise Refusal("services of a Swarm are let through with --swarm alone")
-    query = parse_qs(asked.query, keep_blank_values=True)
-    for name, value in call.query.items():
-        if query.get(name) != [value]:
-            raise Refusal(f"it needs {name}={value}")
+    _check_query(call, parse_qs(asked.query, keep_blank_values=True))
     return call
+
+
+def _check_query(call: Call, query: Mapping[str, list[str]]) -> None:
+    """Raises Refusal. A query can turn a call into another one: a start into one from a checkpoint, an import into a pull."""
+    for name, value in call.query.items():
+        if value is not None and query.get(name) != [value]:
+            raise Refusal(f"it needs {name}={value}")
+    if call.method not in _LOOKS and (other := sorted(query.keys() - call.query.keys())):
+        raise Refusal(f"it takes no {', '.join(other)}")
 
 
 def checked(judge_body: Body, data: bytes) -> bytes:
@@ -138,22 +146,22 @@ CALLS = (
     Call("POST", "/containers/NAME/exec", _command),
     Call("POST", "/exec/NAME/start", streams=True),
     Call("GET", "/exec/NAME/json"),
-    Call("POST", "/containers/NAME/stop"),
+    Call("POST", "/containers/NAME/stop", query={"t": None}),
     Call("POST", "/containers/NAME/start"),
     Call("POST", "/containers/NAME/pause"),
     Call("POST", "/containers/NAME/unpause"),
-    Call("POST", "/images/create", query={"fromSrc": "-"}, streams=True),
+    Call("POST", "/images/create", query={"fromSrc": "-", "changes": None}, streams=True),
     Call("POST", "/containers/create", _scratch),
     Call("HEAD", "/containers/NAME/archive"),
     Call("GET", "/containers/NAME/archive"),
-    Call("PUT", "/containers/NAME/archive", streams=True),
-    Call("DELETE", "/containers/NAME"),
-    Call("DELETE", "/images/IMAGE"),
+    Call("PUT", "/containers/NAME/archive", query={"path": None}, streams=True),
+    Call("DELETE", "/containers/NAME", query={"force": None, "link": None, "v": None}),
+    Call("DELETE", "/images/IMAGE", query={"force": None, "noprune": None}),
     Call("GET", "/images/get"),
     Call("POST", "/images/load", streams=True),
     Call("POST", "/volumes/create", _volume),
     Call("DELETE", "/volumes/NAME"),
     Call("GET", "/services/NAME", swarm=True),
     Call("GET", "/tasks", swarm=True),
-    Call("POST", "/services/NAME/update", streams=True, swarm=True),
+    Call("POST", "/services/NAME/update", query={"version": None}, streams=True, swarm=True),
 )

@@ -11,15 +11,21 @@ import contextlib
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.adapters.hearing import Hearing
 from reconciler.adapters.history import Squashed, squashed
+from reconciler.adapters.objects import MOST_BYTES, MOST_LISTED, Blob, TooMuchError, blobs, contents
 from reconciler.errors import GitError
 from reconciler.repository import Files, Join
+
+if TYPE_CHECKING:
+    from git.cmd import Git
 
 TIMEOUT = 60.0
 """Seconds after which a git command is given up."""
@@ -49,6 +55,7 @@ _ENVIRONMENT = {
 _SETTINGS = (
     "core.hooksPath=/dev/null",  # update-ref would run reference-transaction
     "core.fsync=all",  # by default git does not sync loose objects: a power cut could leave a ref to nothing
+    "core.bigFileThreshold=32m",  # larger ones are never whole in git's memory
     "core.filesRefLockTimeout=2000",  # milliseconds to wait for somebody else's fetch or gc
     "commit.gpgSign=false",
     "i18n.commitEncoding=UTF-8",
@@ -153,28 +160,40 @@ class GitRepository:
         return None if tip is None else self._files(tip, name).get(name)
 
     def _files(self, commit: str, only: str = "") -> dict[str, bytes]:
-        """The files of a commit by their paths, or ``only`` one. Those whose names are not text are left out."""
-        listing = self._git(f"list the status {commit[:12]}", "ls-tree", "-r", "--full-tree", "-z", commit)
-        blobs = {}
-        for entry in filter(None, listing.split(b"\0")):
-            meta, _, name = entry.partition(b"\t")
-            path = name.decode(errors="replace")
-            if path == only or (not only and path.encode() == name and meta[7:11] == b"blob"):
-                blobs[path] = meta.split()[2]
-        return dict(zip(blobs, self._contents(tuple(blobs.values())), strict=True))
+        """The files of a commit by their paths, or ``only`` one. Those whose names are not text are left out.
 
-    def _contents(self, blobs: Sequence[bytes]) -> Iterator[bytes]:
-        """What is in ``blobs``, by one command for all."""
-        rest = self._git("read the status", "cat-file", "--batch", data=b"\n".join(blobs)) if blobs else b""
-        for blob in blobs:
-            head, _, rest = rest.partition(b"\n")
-            if head.count(b" ") != 2:
-                raise GitError(
-                    f"git repository {self._folder}: cannot read the status: {blob.decode()} is missing"
-                )
-            size = int(head.split()[2])
-            yield rest[:size]
-            rest = rest[size + 1 :]
+        Raises GitError also for more than any status is: others may push to its branch.
+        """
+        try:
+            listed = {blob.path: blob for blob in self._blobs(f"list the status {commit[:12]}", commit, only)}
+            found = {path: blob for path, blob in listed.items() if blob.is_text and path == (only or path)}
+            if sum(blob.size for blob in found.values()) > MOST_BYTES:
+                raise TooMuchError
+        except TooMuchError:
+            raise GitError(
+                f"git repository {self._folder}: commit {commit[:12]} of the status holds more than any status does, so somebody "
+                "else has written there: remove what is no status from its branch, or delete that branch to begin afresh"
+            ) from None
+        names = tuple(blob.name.encode() for blob in found.values())
+        return dict(zip(found, self._contents(names), strict=True))
+
+    def _blobs(self, aim: str, commit: str, path: str) -> Iterator[Blob]:
+        """Every file at or below ``path`` in a commit. Raises TooMuchError, too."""
+        below = (path,) if path else ()
+        listing = self._git(
+            aim,
+            *("ls-tree", "-r", "-z", "-l", "--full-tree", "--", commit, *below),
+            most=MOST_LISTED,
+        )
+        return blobs(listing)
+
+    def _contents(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        """What is in objects, by one command for all."""
+        read = self._git("read the status", "cat-file", "--batch", data=b"\n".join(names)) if names else b""
+        try:
+            yield from contents(read, names)
+        except GitError as error:
+            raise GitError(f"git repository {self._folder}: {error}") from None
 
     def commit(
         self, branch: str, files: Files, message: str, time: datetime, join: Join | None = None
@@ -274,10 +293,15 @@ class GitRepository:
         return answer.out.decode(errors="replace").strip()
 
     def _git(
-        self, aim: str, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None
+        self,
+        aim: str,
+        *arguments: str,
+        data: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        most: int = 0,
     ) -> bytes:
         """Standard output of a git command that must succeed. ``aim`` says in the error what it was for."""
-        answer = self._run(*arguments, data=data, environment=environment)
+        answer = self._run(*arguments, data=data, environment=environment, most=most)
         if answer.code:
             raise self._error(aim, answer)
         return answer.out
@@ -288,10 +312,12 @@ class GitRepository:
         data: bytes = b"",
         environment: Mapping[str, str] | None = None,
         network: float = 0.0,
+        most: int = 0,
     ) -> Answer:
         """Run git with ``data`` on its standard input, in a session of its own so that Ctrl-C does not cut it short.
 
         ``network``: the seconds that a command which talks to a remote may take; it is ended when we are interrupted, too.
+        ``most``: the bytes that it may print; it is ended at more, and TooMuchError raised.
         """
         if shutil.which("git") is None:
             raise GitError(
@@ -312,8 +338,13 @@ class GitRepository:
             start_new_session=True,
         )
         timeout = network or TIMEOUT
+        child = process.proc
+        assert child is not None
+        assert child.stderr is not None
+        heard, child.stderr = Hearing(child.stderr), None  # nobody else reads it
         try:
-            out, err = process.communicate(data, timeout=timeout)
+            begun = _begin(process, most, timeout) if most else b""
+            out, _ = process.communicate(data, timeout=timeout)
         except TimeoutExpired:
             _end(process.pid)
             process.communicate()
@@ -324,7 +355,11 @@ class GitRepository:
             if network:  # it may take long; all else ends by itself at once
                 _end(process.pid)
             raise
-        return Answer(process.returncode, out, err.decode(errors="replace"))
+        if most and len(begun) > most:
+            raise TooMuchError(
+                f"git repository {self._folder}: git {arguments[0]} tells of more than {most} bytes"
+            )
+        return Answer(process.returncode, begun + out, heard.text())
 
     def _error(self, aim: str, answer: Answer) -> GitError:
         """What git said, as one of our errors."""
@@ -334,6 +369,28 @@ class GitRepository:
         return GitError(
             f"git repository {self._folder}: cannot {aim}: {reason.partition(': ')[2] or reason}{advice}"
         )
+
+
+def _begin(process: Git.AutoInterrupt, most: int, seconds: float) -> bytes:
+    """What a command prints, until it is ended for printing more than ``most`` bytes. Raises TimeoutExpired."""
+    assert process.stdout is not None
+    too_late = threading.Event()
+
+    def give_up() -> None:
+        too_late.set()
+        _end(process.pid)
+
+    late = threading.Timer(seconds, give_up)
+    late.start()
+    try:
+        begun = bytes(process.stdout.read(most + 1))
+    finally:
+        late.cancel()
+    if too_late.is_set():
+        raise TimeoutExpired("git", seconds)
+    if len(begun) > most:
+        _end(process.pid)
+    return begun
 
 
 def _end(group: int) -> None:

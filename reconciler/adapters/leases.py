@@ -80,7 +80,7 @@ class Turns:
             return None
         try:
             return Seen(content, msgspec.json.decode(content, type=Record))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Seen(content, None)
 
 

@@ -9,6 +9,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+_PID = re.compile("[1-9][0-9]{0,8}", re.ASCII)
 _MADE_BY_THE_ENGINE = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 
 
@@ -27,7 +28,7 @@ def is_gone(other: str) -> bool:
     """Whether the process ``other`` has surely ended. Of another machine, boot or container nobody can tell."""
     machine, _, rest = other.partition(" ")
     pid, _, started = rest.partition(" ")
-    if machine != _machine() or not pid.isdigit():
+    if machine != _machine() or not _PID.fullmatch(pid):
         return False
     if now := _started(int(pid)):
         return now != started

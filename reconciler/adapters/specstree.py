@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from reconciler.adapters.clone import Blob, Clone
+from reconciler.adapters.clone import Clone
+from reconciler.adapters.objects import Blob, TooMuchError
 from reconciler.errors import SpecError
 
 MOST_FILES = 2000
 MOST_BYTES = 16 * 1024 * 1024
+DEEPEST = 50
 _LINK = "120000"
+_HOPS = 40  # as Linux has it
 _COMMIT = "commit"
 _VERIFIED = "verified"
 _FILES = "files"
@@ -71,10 +75,7 @@ class SpecsTree:
                 _put(clone, blob, files / _checked(blob))
             except (OSError, ValueError) as error:
                 raise SpecError((f"{blob.path}: cannot be written: {error}",)) from None
-        for blob in blobs:
-            if blob.mode == _LINK:
-                root = Path(os.path.realpath(files)) / self._path
-                _check_link(blob, files / _checked(blob), root)
+        _check_links(files, [_checked(blob) for blob in blobs if blob.mode == _LINK], self._path)
         (self._next / _COMMIT).write_text(commit, encoding="ascii")
         if verified:
             (self._next / _VERIFIED).touch()
@@ -104,11 +105,13 @@ def _put(clone: Clone, blob: Blob, place: Path) -> None:
 
 
 def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
-    blobs = sorted(
-        clone.blobs(commit, path), key=lambda blob: blob.mode == _LINK
-    )  # nothing is written through one
+    try:
+        blobs = list(clone.blobs(commit, path))
+    except TooMuchError:
+        raise SpecError((f"{path}: holds so many files that they cannot be listed",)) from None
     if not blobs:
         raise SpecError((f"{path}: there is no such folder in this commit",))
+    _check_folders(blobs)  # so nothing is written through a link
     if len(blobs) > MOST_FILES or sum(blob.size for blob in blobs) > MOST_BYTES:
         size = sum(blob.size for blob in blobs)
         why = (
@@ -119,19 +122,53 @@ def _bounded(clone: Clone, commit: str, path: str) -> list[Blob]:
     return blobs
 
 
+def _check_folders(blobs: list[Blob]) -> None:
+    """A tree that was made by hand can have one name twice, as a link and as a folder."""
+    files = {PurePosixPath(blob.path) for blob in blobs}
+    for folder in (folder for file in files for folder in file.parents):
+        if folder in files:
+            raise SpecError((f"{folder}: is a file and a folder at once",))
+
+
 def _checked(blob: Blob) -> PurePosixPath:
     """The path of a file, relative and without ways out."""
     path = PurePosixPath(blob.path)
     if path.is_absolute() or {"..", ".git"} & {part.lower() for part in path.parts}:
         raise SpecError((f"{blob.path}: is no name that a repository may have",))
+    if len(path.parts) > DEEPEST:
+        raise SpecError((f"{blob.path[:100]}…: lies deeper than {DEEPEST} folders",))
     return path
 
 
-def _check_link(blob: Blob, place: Path, root: Path) -> None:
-    if not Path(os.path.realpath(place)).is_relative_to(root):
-        raise SpecError(
-            (f"{blob.path}: a link that leaves the folder of the specs: put the file there itself",)
-        )
+def _check_links(files: Path, places: Sequence[PurePosixPath], path: str) -> None:
+    """Follow them by hand, so that none counts on how the folder is called now: it gets another name when it is in force."""
+    links = {place.parts: os.readlink(files / place).split("/") for place in places}
+    base = PurePosixPath(os.path.normpath(path)).parts
+    for place in links:
+        if not _stays(place, links, base):
+            why = f"{'/'.join(place)}: a link that leaves the folder of the specs, or leads to itself: put the file there itself"
+            raise SpecError((why,))
+
+
+def _stays(place: tuple[str, ...], links: Mapping[tuple[str, ...], list[str]], base: tuple[str, ...]) -> bool:
+    """Whether what is at ``place`` lies below ``base``, and every step on the way there does."""
+    todo, here, hops = list(reversed(place)), list[str](), 0
+    while todo:
+        if (part := todo.pop()) in ("", "."):
+            continue
+        if part == "..":
+            if len(here) <= len(base):
+                return False
+            here.pop()
+            continue
+        here.append(part)
+        if target := links.get(tuple(here)):
+            here.pop()
+            hops += 1
+            if hops > _HOPS or not target[0]:  # the empty first part of an absolute one
+                return False
+            todo.extend(reversed(target))
+    return tuple(here[: len(base)]) == base
 
 
 def _sync(folder: Path) -> None:

@@ -152,7 +152,8 @@ def _followed(repo: str, following: _Following) -> tuple[Source, str]:
         state_folder().absolute() / "followed" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     )
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (state.parent.parent, state.parent, state):  # mkdir gives its mode to the last alone
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise click.UsageError(
             f"{state} cannot be made: {error.strerror}; name another folder with --state-dir"

@@ -172,8 +172,8 @@ def _argv(text: str) -> tuple[str, ...]:
         return (text,)
     try:
         words = json.loads(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no JSON list") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"{text[:200]!r} is no JSON list") from None
     if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
         raise ValueError(f"{text!r} is no JSON list of words")
     return tuple(words)

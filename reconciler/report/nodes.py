@@ -14,10 +14,11 @@ from reconciler.model.status import Condition, Status
 from reconciler.report.markdown import PICTURE, render
 from reconciler.report.merged import merged
 from reconciler.report.picture import picture
+from reconciler.report.stored import NAME, decode
 
 MACHINES = "status.json"
 PEOPLE = "STATUS.md"
-_PART = re.compile(r"nodes/([a-z0-9.-]{1,63})\.json")
+_PART = re.compile(rf"nodes/({NAME})\.json")
 _NOBODY = "unknown"  # whose status is at the top, if that cannot be read
 
 
@@ -104,6 +105,6 @@ def _parts(there: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _read(data: bytes) -> Status | None:
     try:
-        return msgspec.json.decode(data, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode(data)
+    except ValueError:
         return None

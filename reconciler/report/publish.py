@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from reconciler.adapters.ledger import Ledger
 from reconciler.errors import Corrupt
 from reconciler.model.status import Status
 from reconciler.report.change import summary, unchanged
 from reconciler.report.nodes import MACHINES, encode, files, newcomer
+from reconciler.report.stored import decode
 
 
 def read(ledger: Ledger, node: str = "") -> Status | None:
@@ -20,8 +19,8 @@ def read(ledger: Ledger, node: str = "") -> Status | None:
     if data is None:
         return None
     try:
-        status = msgspec.json.decode(data, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        status = decode(data)
+    except ValueError as error:
         raise Corrupt(
             f"{MACHINES} on {ledger.place} is not a status that this version can read ({error}): it was edited, or written "
             "by a newer version. Nothing in it is needed to restore; delete it there to begin afresh"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from email.message import Message
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
 from reconciler.errors import ReconcilerError
@@ -45,7 +45,7 @@ class Access(NamedTuple):
         scheme, _, told = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and same(told.strip(), self.token):
             return True
-        return same(_cookie(headers.get("Cookie", "")), self._pass())
+        return any(same(found, self._pass()) for found in _cookies(headers.get("Cookie", "")))
 
     def cookie(self, *, secure: bool) -> str:
         """The ``Set-Cookie`` for a browser that gave the token; it does not hold the token itself."""
@@ -73,9 +73,9 @@ def same(one: str, other: str) -> bool:
     )
 
 
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+def _cookies(header: str) -> Iterator[str]:
+    """The values of ours in a ``Cookie`` header. Python's own parser needs seconds for one that was made for that."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            yield value

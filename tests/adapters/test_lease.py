@@ -129,6 +129,23 @@ def test_a_lease_of_a_process_that_has_ended_is_taken_at_once() -> None:
     lease.check()
 
 
+@pytest.mark.parametrize("pid", ["99999999999999999999", "²", "0", "-1", ""])
+def test_a_lease_of_a_process_that_cannot_be_expires(pid: str) -> None:
+    scene = Scene(step=1.0)
+    scene.left_by_another(process=f"{node.process().partition(' ')[0]} {pid} 12345")
+    lease, _ = scene.acquired()
+    assert lease.expired
+    lease.check()
+
+
+def test_a_lease_that_is_nested_deeply_expires() -> None:
+    scene = Scene(step=1.0)
+    scene.content[lease_key("any", 1)] = b'{"x":' + 5000 * b"[" + 5000 * b"]" + b"}"
+    lease, contended = scene.acquired()
+    assert (contended, lease.expired) == (True, True)
+    lease.check()
+
+
 def test_a_lease_that_this_process_has_forgotten_is_taken_at_once_and_one_that_it_holds_is_not() -> None:
     scene = Scene(step=1.0)
     held, _ = scene.acquired()

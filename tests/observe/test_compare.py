@@ -1,6 +1,7 @@
 """Copies of one artifact must be equal; where they are not, the manifests say which one is broken."""
 
 import msgspec
+import pytest
 
 from reconciler.errors import SecretError
 from reconciler.model import Copy, Destination, Listing
@@ -53,9 +54,12 @@ def test_the_copy_that_was_cut_short_is_broken_and_the_others_are_good() -> None
     assert broken(places, OLDER) == {"a": "", "b": "", "c": ""}
 
 
-def test_a_manifest_that_is_no_json_breaks_its_copy_alone() -> None:
+@pytest.mark.parametrize(
+    "data", [b"<html>quota exceeded</html>", b'{"x":' + 5000 * b"[" + 5000 * b"]" + b"}"]
+)
+def test_a_manifest_that_is_no_json_breaks_its_copy_alone(data: bytes) -> None:
     places = three()
-    places.content["c"][manifest_key(KEY)] = b"<html>quota exceeded</html>"
+    places.content["c"][manifest_key(KEY)] = data
     found = broken(places)
     assert (found["a"], found["b"]) == ("", "")
     assert "is not readable" in found["c"]

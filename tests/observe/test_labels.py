@@ -168,6 +168,7 @@ def test_velero_the_old_key_without_a_phase() -> None:
         ({f"{POST}timeout": "3m"}, "post.hook.backup.velero.io/command is missing"),
         ({f"{PRE}command": ""}, "pre.hook.backup.velero.io/command is missing"),
         ({f"{PRE}command": '["a"'}, "is no JSON list"),
+        ({f"{PRE}command": 100_000 * "["}, "is no JSON list"),
         ({f"{PRE}command": '["a", 1]'}, "is no JSON list of words"),
         ({f"{PRE}command": "[]"}, "is no JSON list of words"),
         ({f"{PRE}command": "id", f"{PRE}timeout": "300"}, '"300" is not a duration such as 30s'),

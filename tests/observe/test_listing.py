@@ -163,6 +163,7 @@ def test_a_place_that_was_seen_and_has_no_marker_is_unknown_and_lists_nothing() 
         (b"{ no json", "is not readable"),
         (b"\xff\xfe", "is not readable"),
         (b'{"format": "x"}', "is not readable"),
+        (b'{"x":' + 5000 * b"[" + 5000 * b"]" + b"}", "is not readable"),
     ],
 )
 def test_a_place_with_another_marker_is_unknown(content: bytes, why: str) -> None:

@@ -145,3 +145,30 @@ def test_a_newcomer_knows_what_is_everybodys() -> None:
     assert (known.targets, known.told, known.clock, known.last_run) == ((), (), None, None)
     assert newcomer(report("a"), "b").destinations == (), "a path is each machine's own"
     assert {item.status for item in known.conditions} == {"Unknown"}
+
+
+HOSTILE = {
+    "nested": b'{"x":' + 100_000 * b"[" + 100_000 * b"]" + b"}",
+    "no conditions": msgspec.json.encode(replace(report("evil"), conditions=())),
+    "no zone": encode(report("evil")).replace(b'Z"', b'"'),
+    "before all time": encode(report("evil")).replace(b'Z"', b'+14:00"').replace(b'"2026-', b'"0001-'),
+    "after all time": encode(report("evil")).replace(b'"2026-', b'"9999-'),
+    "no duration": msgspec.json.encode(
+        replace(report("evil"), targets=(replace(report("evil").targets[0], max_age="soon"),))
+    ),
+    "a path": msgspec.json.encode(replace(report("evil"), node="../../x")),
+    "no name": msgspec.json.encode(replace(report("evil"), node="a\0b")),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_what_no_version_has_written_is_a_report_that_cannot_be_read(data: bytes) -> None:
+    ours = files(report("a"), encode(report("a")))
+    tree = Part("a").join({"nodes/evil.json": data}, ours)
+    assert tree["nodes/evil.json"] == data, "it may be of a newer version"
+    made = msgspec.json.decode(tree["status.json"], type=Status)
+    assert [(item.node, item.time is None) for item in made.nodes] == [("a", False), ("evil", True)]
+    assert condition(made, "Healthy") == ("Unknown", "NodeSilent", "evil: its report cannot be read")
+
+    tree = Part("a").join({"status.json": data}, ours)
+    assert sorted(name for name in tree if "/" in name) == ["nodes/a.json", "nodes/unknown.json"]

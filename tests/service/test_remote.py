@@ -1,9 +1,12 @@
 """Remotes over https and ssh, from real servers; and the addresses that are none."""
 
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from reconciler.adapters import clone
 from reconciler.adapters.remote import remote
 from reconciler.adapters.secrets import redact
 from reconciler.errors import GitError, SecretError
@@ -111,3 +114,30 @@ def test_addresses_that_are_none(site: Site, address: str, said: str) -> None:
 def test_a_token_is_for_https_alone(site: Site) -> None:
     with pytest.raises(GitError, match="a token is for https:// alone"):
         remote(str(site.remote), FromFile(from_file="/x"))
+
+
+def test_a_remote_that_says_much_is_not_remembered_whole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of ssh: 64 MiB of words for people, then the end."""
+    program = site.root / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nyes | head -c 67108864 >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    source = follow(site, "ssh://git@example.com/x.git", ssh_key=program, known_hosts=program)
+    tracemalloc.start()
+    try:
+        assert "repository ssh://git@example.com/x.git cannot be reached: " in why(source)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_remote_that_never_ends_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = site.root / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec yes >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(clone, "ASKING", 0.5)
+    source = follow(site, "ssh://git@example.com/x.git", ssh_key=program, known_hosts=program)
+    assert "git ls-remote gave no answer within 0 seconds" in why(source)

@@ -70,6 +70,15 @@ def notify(site: Site, box: Mailbox) -> None:
     site.write("destinations.yaml", SPECS.format(root=site.root).replace('rule321: "off"', team))
 
 
+def test_the_state_is_for_this_user_alone(site: Site) -> None:
+    site.backup("shop")
+    site.push()
+    folder = site.root / "new" / "state"
+    assert site.once("--state-dir", str(folder)).returncode == 0
+    (followed,) = (folder / "followed").iterdir()
+    assert [oct(place.stat().st_mode) for place in (folder, folder / "followed", followed)] == 3 * ["0o40700"]
+
+
 def test_its_own_status_makes_it_do_nothing(site: Site) -> None:
     site.backup("shop")
     site.push()

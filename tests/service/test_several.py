@@ -189,3 +189,24 @@ def tick(site: Site, name: str) -> None:
     site.env["RECONCILER_NODE"] = name
     ran = site.once("--state-dir", str(site.root / "state" / name))
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_report_that_somebody_made_up_stops_no_backup(site: Site) -> None:
+    node(site, "shop", "a")
+    site.push()
+    tick(site, "a")
+    clone = site.root / "by-hand"
+    site.git("clone", "--quiet", "--branch", BRANCH, str(site.remote), str(clone), at=site.root)
+    (clone / "nodes").mkdir()
+    told = (clone / "status.json").read_text().replace('"a"', '"evil"').replace('Z"', '"')
+    (clone / "nodes/evil.json").write_text(told)
+    site.git("add", "nodes", at=clone)
+    site.git("commit", "--quiet", "--message=Times without a zone", at=clone)
+    site.git("push", "--quiet", at=clone)
+    site.env["RECONCILER_NOW"] = "2026-01-21T09:00:00Z"
+    tick(site, "a")
+    assert len(site.copies("shop")) == 2
+    assert [(item["node"], item["time"]) for item in site.status()["nodes"]] == [
+        ("a", "2026-01-21T09:00:00Z"),
+        ("evil", None),
+    ]

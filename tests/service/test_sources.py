@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import specstree
+from reconciler.adapters import git, specstree
+from reconciler.adapters.ledger import BRANCH
 from reconciler.adapters.remote import remote
 from reconciler.errors import SpecError
 from reconciler.loop import session
@@ -99,6 +101,122 @@ def test_a_link_that_leaves_the_folder_is_no_spec(site: Site, source: Followed, 
     (site.work / "backup.d/loop.yaml").symlink_to(to)
     site.push()
     assert "backup.d/loop.yaml:" in problems(source.origin())
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "{state}/specs.next/files/backup.d/real.txt",
+        "../../../specs.next/files/backup.d/real.txt",
+        "s/s/s/../../../specs.next/files/backup.d/real.txt",
+        "gone.txt",
+    ],
+)
+def test_a_link_leads_to_the_same_when_it_is_in_force(site: Site, source: Followed, to: str) -> None:
+    """The folder of the specs has another name while they are judged."""
+    good = source.origin()
+    specs = site.work / "backup.d"
+    (specs / "real.txt").write_text((specs / "shop.yaml").read_text())
+    (specs / "s").symlink_to(".")
+    (specs / "shop.yaml").unlink()
+    (specs / "shop.yaml").symlink_to(to.format(state=state(site)))
+    site.push()
+    origin = source.origin()
+    assert "backup.d/shop.yaml:" in problems(origin)
+    assert origin.commit == good.commit
+    assert (origin.specs / "shop.yaml").read_text().startswith("apiVersion")
+
+    (specs / "shop.yaml").unlink()
+    (specs / "shop.yaml").symlink_to("s/s/real.txt")
+    site.push()
+    origin = source.origin()
+    assert origin.rejected is None
+    assert (origin.specs / "shop.yaml").read_text().startswith("apiVersion")
+
+
+def test_a_tree_made_by_hand_writes_nothing_through_a_link(site: Site, source: Followed) -> None:
+    """One name twice, as a link to a folder elsewhere and as a folder: git itself never makes such a tree."""
+    outside = site.root / "outside"
+    outside.mkdir()
+    good = site.git("rev-parse", "HEAD")
+    specs = _tree(site, *_entries(site, f"{good}:backup.d"))
+    inside = _tree(site, ("120000", "planted", _stored(site, b"/etc/passwd")))
+    link = _stored(site, os.fsencode(outside))
+    twice = _tree(site, *_entries(site, specs), ("120000", "x", link), ("40000", "x", inside))
+    root = _tree(site, ("40000", "backup.d", twice))
+    bad = site.git("commit-tree", root, "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin)) == (good, "backup.d/x: is a file and a folder at once")
+    assert list(outside.iterdir()) == []
+
+
+def _stored(site: Site, data: bytes, kind: str = "blob") -> str:
+    command = ["git", "hash-object", "-w", "-t", kind, "--literally", "--stdin"]
+    ran = subprocess.run(command, cwd=site.work, input=data, check=True, capture_output=True)
+    return ran.stdout.decode().strip()
+
+
+def _tree(site: Site, *entries: tuple[str, str, str]) -> str:
+    """A tree of modes, names and objects, whatever they are."""
+    raw = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(named) for mode, name, named in entries)
+    return _stored(site, raw, "tree")
+
+
+def _entries(site: Site, tree: str) -> list[tuple[str, str, str]]:
+    listed = (line.split() for line in site.git("ls-tree", tree).splitlines())
+    return [(mode.lstrip("0"), name, named) for mode, _, named, name in listed]
+
+
+def test_folders_without_end_are_no_specs(site: Site, source: Followed) -> None:
+    good = site.git("rev-parse", "HEAD")
+    deep = f"100644,{_stored(site, b'x')},backup.d/{1500 * 'a/'}file"
+    site.git("update-index", "--add", "--cacheinfo", deep)
+    bad = site.git("commit-tree", site.git("write-tree"), "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin)) == (good, f"backup.d/{45 * 'a/'}a…: lies deeper than 50 folders")
+
+
+def bomb(site: Site) -> str:
+    """A tree of a few hundred bytes that names a hundred million files."""
+    one = _stored(site, b"x")
+    tree = _tree(site, *(("100644", f"f{number}", one) for number in range(10)))
+    for _ in range(7):
+        tree = _tree(site, *(("40000", f"d{number}", tree) for number in range(10)))
+    return tree
+
+
+def test_more_files_than_can_be_listed_are_no_specs(site: Site, source: Followed) -> None:
+    good = site.git("rev-parse", "HEAD")
+    root = _tree(site, ("40000", "backup.d", bomb(site)))
+    bad = site.git("commit-tree", root, "-p", good, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert origin.commit == good
+    assert problems(origin) == "backup.d: holds so many files that they cannot be listed"
+
+
+@pytest.mark.parametrize("evil", ["files", "bytes"])
+def test_a_status_of_any_size_stops_nothing_and_is_told(
+    site: Site, source: Followed, monkeypatch: pytest.MonkeyPatch, evil: str
+) -> None:
+    source.origin().ledger.write({"status.json": b"{}"}, "ours", TIME)
+    assert source.share() == ""
+    if evil == "files":
+        root = _tree(site, ("40000", "nodes", bomb(site)))
+    else:
+        monkeypatch.setattr(git, "MOST_BYTES", 10_000)
+        root = _tree(site, ("100644", "other", _stored(site, bytes(10_001))))
+    bad = site.git("commit-tree", root, "-m", "Evil")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:{BRANCH}")
+    origin = source.origin()
+    origin.ledger.write({"status.json": b'{"x": 1}'}, "ours again", TIME)
+    assert "of the status holds more than any status does" in source.share()
+    assert source.origin().rejected is None
+    site.git("push", "--quiet", "origin", f":{BRANCH}")
+    source.origin()
+    assert source.share() == "", "deleted as it says, it begins afresh"
 
 
 def test_too_much_is_no_folder_of_specs(
@@ -370,6 +488,23 @@ def test_only_listed_keys_count(site: Site, signers: Path) -> None:
     assert source.origin().commit == better, "who signs answers for what is below"
 
 
+def test_a_commit_of_any_size_is_not_signed(site: Site, signers: Path) -> None:
+    source = followed(site, signers)
+    site.backup("shop")
+    good = signed(site, "anna")
+    source.origin()
+    raw = site.git("cat-file", "commit", signed(site, "eve", "--allow-empty")).encode()
+    bad = _stored(site, raw + (32 << 20) * b"x" + b"\n", "commit")
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    tracemalloc.start()
+    try:
+        origin = source.origin()
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert (origin.commit, problems(origin).startswith("it is not signed")) == (good, True)
+
+
 def test_it_never_goes_back(site: Site, signers: Path) -> None:
     source = followed(site, signers)
     site.backup("shop")
@@ -456,3 +591,23 @@ def test_openpgp_keys_count_as_well(site: Site, signers: Path, pgp: Path) -> Non
     by("paul")
     pgp.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
     assert "it cannot be verified: " in problems(followed(site, pgp).origin())
+
+
+def test_a_commit_with_two_signatures_is_judged_by_the_kind_that_is_asked_for(
+    site: Site, signers: Path, pgp: Path
+) -> None:
+    """This user's own keyring trusts mallory's key; the list of signers does not know it."""
+    site.backup("shop")
+    good = signed(site, "anna")
+    source = followed(site, signers)
+    assert source.origin().commit == good
+    site.backup("evil")
+    site.git("config", "gpg.format", "openpgp")
+    site.git("config", "user.signingKey", "mallory")
+    made = site.git("cat-file", "commit", site.push("--gpg-sign"))
+    other = "gpgsig-sha256 -----BEGIN SSH SIGNATURE-----\n -----END SSH SIGNATURE-----\n"
+    bad = _stored(site, made.replace("gpgsig ", f"{other}gpgsig ", 1).encode() + b"\n", "commit")
+    assert subprocess.run(["git", "verify-commit", bad], cwd=site.work, check=False).returncode == 0
+    site.git("push", "--quiet", "--force", "origin", f"{bad}:main")
+    origin = source.origin()
+    assert (origin.commit, problems(origin).startswith("it is not signed")) == (good, True)
