@@ -36,7 +36,7 @@ format: setup ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 
 test: setup parts lint ## set everything up, lint, run all tests against real servers
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 image: setup ## build the image on a private Engine and run it as examples/compose does (minutes)
 	@scripts/need $(PARTS)

@@ -41,6 +41,25 @@ P = TypeVar(
 USED = pytest.StashKey[list[str]]()
 MEASURED = pytest.StashKey[list[str]]()
 TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}
+LONGEST = (
+    "tests/systems/test_row_d_databases.py",
+    "tests/lifecycle/test_recovery.py",
+    "tests/lifecycle/test_random_kills.py",
+    "tests/faults/test_kills.py",
+    "tests/faults/test_campaign.py",
+    "tests/cli/test_encryption.py",
+    "tests/importers/test_end_to_end.py",
+    "tests/systems/test_containers.py",
+    "tests/lifecycle/test_engine_away.py",
+    "tests/faults/test_two_reconcilers.py",
+    "tests/faults/test_runs.py",
+    "tests/systems/test_row_d_cycle.py",
+    "tests/test_demo.py",
+    "tests/test_precommit.py",
+    "tests/systems/test_init.py",
+    "tests/service/test_year.py",
+)
+"""The files that take more than about 20 s: they begin first, so that at the end no worker waits for one of them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,10 +85,12 @@ def _own_runtime_folder() -> Callable[[], None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file goes to one worker, with its servers; files of one group never run at the same time."""
+    """Each file goes to one worker, with its servers; files of one group never run at the same time. The longest first."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    turns = {file: turn for turn, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.location[0], len(LONGEST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
