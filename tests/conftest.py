@@ -42,24 +42,23 @@ USED = pytest.StashKey[list[str]]()
 MEASURED = pytest.StashKey[list[str]]()
 TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}
 LONGEST = (
-    "tests/systems/test_row_d_databases.py",
     "tests/lifecycle/test_recovery.py",
     "tests/lifecycle/test_random_kills.py",
+    "tests/systems/test_row_d_databases.py",
     "tests/faults/test_kills.py",
+    "tests/contracts/test_destination.py",
     "tests/faults/test_campaign.py",
+    "tests/systems/test_row_a_docker_volume_backup.py",
     "tests/cli/test_encryption.py",
-    "tests/importers/test_end_to_end.py",
-    "tests/systems/test_containers.py",
+    "tests/faults/test_destinations.py",
+    "tests/lifecycle/test_apply.py",
     "tests/lifecycle/test_engine_away.py",
-    "tests/faults/test_two_reconcilers.py",
-    "tests/faults/test_runs.py",
-    "tests/systems/test_row_d_cycle.py",
-    "tests/test_demo.py",
-    "tests/test_precommit.py",
-    "tests/systems/test_init.py",
-    "tests/service/test_year.py",
+    "tests/lifecycle/test_restore.py",
+    "tests/destinations/test_s3.py",
+    "tests/systems/test_containers.py",
+    "tests/systems/test_row_e_home_server.py",
 )
-"""The files that take more than about 20 s: they begin first, so that at the end no worker waits for one of them."""
+"""The files that take more than half a minute: they begin first, so that at the end no worker waits for one of them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
