@@ -50,15 +50,8 @@ LONGEST = (
     "tests/faults/test_campaign.py",
     "tests/systems/test_row_a_docker_volume_backup.py",
     "tests/cli/test_encryption.py",
-    "tests/faults/test_destinations.py",
-    "tests/lifecycle/test_apply.py",
-    "tests/lifecycle/test_engine_away.py",
-    "tests/lifecycle/test_restore.py",
-    "tests/destinations/test_s3.py",
-    "tests/systems/test_containers.py",
-    "tests/systems/test_row_e_home_server.py",
 )
-"""The files that take more than half a minute: they begin first, so that at the end no worker waits for one of them."""
+"""The files that take more than a minute: they begin first, so that at the end no worker waits for one of them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
