@@ -9,6 +9,8 @@ PARTS := git=git dockerd=docker.io docker=docker.io containerd=containerd runc=r
 BENCH_PARTS := restic=restic borg=borgbackup zstd=zstd tar=tar gpg=gnupg
 # More than processors: the tests spend most of their time waiting for servers.
 WORKERS ?= 4
+# Images of Python often forbid it to keep what it has compiled: every start of the program would then take 0.4 s longer.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help setup parts lint format test image bench campaign kills turns year demo schemas docs requirements clean
@@ -34,7 +36,7 @@ format: setup ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 
 test: setup parts lint ## set everything up, lint, run all tests against real servers
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 image: setup ## build the image on a private Engine and run it as examples/compose does (minutes)
 	@scripts/need $(PARTS)

@@ -41,6 +41,17 @@ P = TypeVar(
 USED = pytest.StashKey[list[str]]()
 MEASURED = pytest.StashKey[list[str]]()
 TOLD: dict[str, pytest.StashKey[list[str]]] = {"used": USED, "measured": MEASURED}
+LONGEST = (
+    "tests/lifecycle/test_recovery.py",
+    "tests/lifecycle/test_random_kills.py",
+    "tests/systems/test_row_d_databases.py",
+    "tests/faults/test_kills.py",
+    "tests/contracts/test_destination.py",
+    "tests/faults/test_campaign.py",
+    "tests/systems/test_row_a_docker_volume_backup.py",
+    "tests/cli/test_encryption.py",
+)
+"""The files that take more than a minute: they begin first, so that at the end no worker waits for one of them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,10 +77,12 @@ def _own_runtime_folder() -> Callable[[], None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file goes to one worker, with its servers; files of one group never run at the same time."""
+    """Each file goes to one worker, with its servers; files of one group never run at the same time. The longest first."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    turns = {file: turn for turn, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.location[0], len(LONGEST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

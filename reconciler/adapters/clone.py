@@ -43,44 +43,26 @@ _NOBODY = "false"
 class _Nowhere(GitRepository):
     """Git in a folder that is no repository and is in none, so that nothing that is damaged is in its way."""
 
-    def run(self, *arguments: str, environment: Mapping[str, str], network: float, most: int) -> Answer:
-        """Run git. Raises GitError, and TooMuchError."""
-        ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
-        return self._run(*arguments, environment={**ceiling, **environment}, network=network, most=most)
+    def ask(self, remote: Remote, *refs: str) -> Answer:
+        """The commits of those of ``refs`` that the remote has. Raises GitError, and TooMuchError."""
+        environment = remote.environment()
+        return self._run(
+            "ls-remote", "--", remote.url, *refs, environment=environment, network=ASKING, most=_ASKED
+        )
 
 
 class Clone(GitRepository):
     """The clone in ``folder``, which need not be there yet. Every method raises GitError."""
 
     def __init__(self, folder: Path, remote: Remote) -> None:
-        super().__init__(folder)
+        super().__init__(folder, ceiling=folder.parent)  # one above is not taken for it when it is damaged
         self.remote = remote
-        self._beside = _Nowhere(folder.parent)
-
-    def _run(
-        self,
-        *arguments: str,
-        data: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        network: float = 0.0,
-        most: int = 0,
-    ) -> Answer:
-        """As ever, but a clone that is damaged is not looked for in the folders above it."""
-        ceiling = {"GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
-        return super()._run(
-            *arguments, data=data, environment={**ceiling, **(environment or {})}, network=network, most=most
-        )
+        self._beside = _Nowhere(folder.parent, ceiling=folder.parent.parent)
 
     def ask(self, *branches: str) -> dict[str, str]:
         """The commits of those of ``branches`` that the remote has. Nothing is fetched, and no clone is needed."""
         names = {f"refs/heads/{branch}": branch for branch in branches}
-        answer = self._beside.run(
-            "ls-remote",
-            *("--", self.remote.url, *names),
-            environment=self.remote.environment(),
-            network=ASKING,
-            most=_ASKED,
-        )
+        answer = self._beside.ask(self.remote, *names)
         if answer.code:
             raise self._failed("be reached", answer)
         lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())

@@ -113,10 +113,16 @@ def _looks_like_repository(folder: Path) -> bool:
 
 
 class GitRepository:
-    """The repository that git finds from ``folder``; implements ``ports.Repository``. Every method raises GitError."""
+    """The repository that git finds from ``folder``; implements ``ports.Repository``. Every method raises GitError.
 
-    def __init__(self, folder: Path) -> None:
+    It is not looked for in ``ceiling`` and above.
+    """
+
+    def __init__(self, folder: Path, ceiling: Path | None = None) -> None:
         self._folder = folder
+        self._environment = dict(_ENVIRONMENT)
+        if ceiling:
+            self._environment["GIT_CEILING_DIRECTORIES"] = str(ceiling)
 
     def check(self) -> None:
         """Raises GitError when git cannot or will not use the repository."""
@@ -334,7 +340,7 @@ class GitRepository:
             [*command, *arguments],
             istream=PIPE,
             as_process=True,
-            env={**_ENVIRONMENT, **(environment or {})},
+            env={**self._environment, **(environment or {})},
             start_new_session=True,
         )
         timeout = network or TIMEOUT

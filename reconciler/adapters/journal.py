@@ -11,17 +11,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from reconciler.adapters.lock import take
 from reconciler.errors import ReconcilerError
 
 _HELD = ".held"
 _NOTE = ".note"
 _TRIES = 10  # to lock a record that somebody may be only looking at
-_BETWEEN = 0.02
 
 
 def state_folder() -> Path:
@@ -149,12 +148,8 @@ def _new_lock(path: Path) -> int:
 def _locked(path: Path) -> int | None:
     """A descriptor that locks the record; None when another process holds it, and does not only look at it."""
     lock = _open_lock(path)
-    pause = threading.Event()
-    for _ in range(_TRIES):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        pause.wait(_BETWEEN)
+    if take(lock, _TRIES):
+        return lock
     os.close(lock)
     return None
 

@@ -124,8 +124,7 @@ class BaseReader(ABC):
 class BaseWriter(ABC):
     """A Writer that keeps count, refuses to commit after an error, and discards once.
 
-    A kind implements ``_append``, ``_publish`` (durable, size checked), ``_undo`` (may raise: nobody is told) and, unless its
-    store claims in another way, ``_publish_new``.
+    A kind implements ``_append``, ``_publish`` (durable, size checked) and ``_undo`` (may raise: nobody is told).
     """
 
     def __init__(self, place: Place, key: str) -> None:
@@ -155,15 +154,6 @@ class BaseWriter(ABC):
         with suppress(Exception):  # what remains is a leftover, which the next run sweeps
             self._undo()
 
-    def claim(self) -> bool:
-        """Make the object appear unless there is one; False when there is, and nothing is left of this one. Raises StoreError."""
-        self._step("failed")
-        if not self._publish_new():
-            self.discard()
-            return False
-        self._state = "done"
-        return True
-
     def _step(self, state: str) -> None:
         """Enter a step that ends in ``state`` unless it succeeds."""
         if self._state != "open":
@@ -176,11 +166,27 @@ class BaseWriter(ABC):
     @abstractmethod
     def _publish(self) -> None: ...
 
-    def _publish_new(self) -> bool:
-        raise NotImplementedError
-
     @abstractmethod
     def _undo(self) -> None: ...
+
+
+class ClaimingWriter(BaseWriter):
+    """For stores that claim by a rename which replaces nothing: ``_publish_new`` is ``_publish`` unless there is an object."""
+
+    def claim(self, data: bytes) -> bool:
+        """Make ``data`` the object unless there is one; False when there is, and nothing is left of this. Raises StoreError."""
+        try:
+            self.write(data)
+            self._step("failed")
+            if not self._publish_new():
+                return False
+            self._state = "done"
+            return True
+        finally:
+            self.discard()
+
+    @abstractmethod
+    def _publish_new(self) -> bool: ...
 
 
 class BaseStore(ABC):
@@ -223,18 +229,9 @@ class BaseStore(ABC):
         """Write a small object unless there is another one. Raises StoreError."""
         return self._claim(key, data) or self._holds(key, data)
 
+    @abstractmethod
     def _claim(self, key: str, data: bytes) -> bool:
-        writer = self._claimer(key)
-        try:
-            writer.write(data)
-            return writer.claim()
-        except BaseException:
-            writer.discard()
-            raise
-
-    def _claimer(self, key: str) -> BaseWriter:
-        """A writer that shares nothing with another one of the same key."""
-        raise NotImplementedError
+        """The same, without a look at what is there: False also when it is our own. Raises StoreError."""
 
     def _holds(self, key: str, data: bytes) -> bool:
         """Whether exactly this lies there: an answer got lost, and the retry found the claim that it had made."""

@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from reconciler.adapters import store
 from reconciler.adapters.ssh import Server, Session, is_transient
-from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reveal
+from reconciler.adapters.store import BaseReader, BaseStore, ClaimingWriter, Place, reveal
 from reconciler.errors import StoreError, Unreachable
 from reconciler.model import Destination, Secret
 from reconciler.model.base import SpecModel
@@ -200,13 +200,15 @@ class SftpStore(BaseStore):
             todo = f"mount the disk there, or make the folder: mkdir -p {above}"
             raise self.place.unreachable(f"there is no folder {above} on {self._server.name}", todo) from None
 
-    def _claimer(self, key: str) -> BaseWriter:
+    def _claim(self, key: str, data: bytes) -> bool:
+        """By a part file that is nobody else's: another run may claim at the same moment."""
         path = self._path(self.place.check(key))
         part = f"{LEASE_FOLDER}{uuid.uuid4().hex}"
         for needed in (key, part):
             self._server.run("claim", key, partial(self._make_room, key=needed, path=self._path(needed)))
         with self._server.errors("claim", key):
-            return SftpWriter(self._server, key, path, self._path(part) + PART)
+            writer = SftpWriter(self._server, key, path, self._path(part) + PART)
+        return writer.claim(data)
 
     def delete(self, key: str) -> None:
         """Remove ``key``, if it is there."""
@@ -231,7 +233,7 @@ class SftpStore(BaseStore):
         self._server.close()
 
 
-class SftpWriter(BaseWriter):
+class SftpWriter(ClaimingWriter):
     """Writes a part file without waiting for each answer, and renames it."""
 
     def __init__(self, server: Server, key: str, path: str, part: str = "") -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from msgspec import Meta
 
 from reconciler.adapters import store
-from reconciler.adapters.store import BaseReader, BaseStore, BaseWriter, Place, reveal
+from reconciler.adapters.store import BaseReader, BaseStore, ClaimingWriter, Place, reveal
 from reconciler.adapters.webdav import Server, Upload, below, status_of
 from reconciler.errors import StoreError
 from reconciler.model import Destination, Secret
@@ -152,9 +152,10 @@ class WebdavStore(BaseStore):
         self._make_room(key)
         return WebdavWriter(self._server, key, part_of(key))
 
-    def _claimer(self, key: str) -> BaseWriter:
+    def _claim(self, key: str, data: bytes) -> bool:
+        """By a part file that is nobody else's: another run may claim at the same moment."""
         self._make_room(key)
-        return WebdavWriter(self._server, key, part_of(f"{key} {uuid.uuid4().hex}"))
+        return WebdavWriter(self._server, key, part_of(f"{key} {uuid.uuid4().hex}")).claim(data)
 
     def _make_room(self, key: str) -> None:
         self._need_folder(self.place.check(key).rpartition("/")[0])
@@ -202,7 +203,7 @@ class WebdavStore(BaseStore):
         self._server.http.close()
 
 
-class WebdavWriter(BaseWriter):
+class WebdavWriter(ClaimingWriter):
     """Collects a small object; begins to send it once it is larger."""
 
     def __init__(self, server: Server, key: str, part: str) -> None:

@@ -7,17 +7,33 @@ computes ``time() - …``. What is not known has no sample.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 from reconciler import __version__
 from reconciler.model import Action
 from reconciler.model.metrics import Family, gauge
-from reconciler.model.status import OutcomeStatus, Run, Status, Truth
+from reconciler.model.status import DestinationStatus, OutcomeStatus, Run, Status, Truth
 from reconciler.report.metrics_targets import TARGET, copies, targets
 
 _ACTIONS = tuple(sorted(action.__name__.lower() for action in get_args(Action)))
 _PLACE = ("destination",)
+_EACH: tuple[tuple[str, str, Callable[[DestinationStatus], float | None]], ...] = (
+    (
+        "destination_known",
+        "1 when the destination could be looked at, else 0 and no other number about it.",
+        lambda item: item.state == "known",
+    ),
+    ("destination_copies", "How many copies lie there.", lambda item: item.copies),
+    ("destination_size_bytes", "Stored bytes of all copies there.", lambda item: item.size),
+    ("destination_foreign_files", "How many files there are not ours.", lambda item: item.foreign),
+    (
+        "destination_leftovers",
+        "How many half-made uploads of runs that died lie there.",
+        lambda item: item.leftovers,
+    ),
+)
+"""Name, help and value of those with one number for each destination."""
 
 
 def families(status: Status) -> tuple[Family, ...]:
@@ -101,36 +117,8 @@ def _destinations(status: Status) -> Iterator[Family]:
         (*_PLACE, "media", "offsite"),
         [((item.name, item.media, str(item.offsite).lower()), 1) for item in all_],
     )
-    yield gauge(
-        "destination_known",
-        "1 when the destination could be looked at, else 0 and no other number about it.",
-        _PLACE,
-        [((item.name,), item.state == "known") for item in all_],
-    )
-    yield gauge(
-        "destination_copies",
-        "How many copies lie there.",
-        _PLACE,
-        [((item.name,), item.copies) for item in all_],
-    )
-    yield gauge(
-        "destination_size_bytes",
-        "Stored bytes of all copies there.",
-        _PLACE,
-        [((item.name,), item.size) for item in all_],
-    )
-    yield gauge(
-        "destination_foreign_files",
-        "How many files there are not ours.",
-        _PLACE,
-        [((item.name,), item.foreign) for item in all_],
-    )
-    yield gauge(
-        "destination_leftovers",
-        "How many half-made uploads of runs that died lie there.",
-        _PLACE,
-        [((item.name,), item.leftovers) for item in all_],
-    )
+    for name, help_, value in _EACH:
+        yield gauge(name, help_, _PLACE, [((item.name,), value(item)) for item in all_])
 
 
 def _last_run(status: Status) -> Iterator[Family]:

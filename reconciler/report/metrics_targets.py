@@ -12,6 +12,55 @@ from reconciler.model.status import Holding, Status, TargetState, TargetStatus, 
 TARGET = ("service", "type")
 COPY = (*TARGET, "destination")
 
+_EACH: tuple[tuple[str, str, Callable[[TargetStatus], float | None]], ...] = (
+    (
+        "target_problems",
+        "How many things keep the target from being good.",
+        lambda item: len(item.problems),
+    ),
+    (
+        "target_next_run_timestamp_seconds",
+        "When its next backup is to begin; none when it is suspended without an end.",
+        lambda item: item.next_run.timestamp() if item.next_run else None,
+    ),
+    (
+        "target_max_age_seconds",
+        "How old its newest backup may be (maxAge); none when nobody asks.",
+        lambda item: seconds(item.max_age) if item.max_age else None,
+    ),
+    (
+        "target_stale",
+        "1 when its newest backup is older than that, or there is none, else 0; none when nobody asks.",
+        lambda item: item.stale if item.max_age else None,
+    ),
+    (
+        "target_last_success_timestamp_seconds",
+        "Of when its newest good backup is; none when there is none.",
+        lambda item: item.last_success.time.timestamp() if item.last_success else None,
+    ),
+    (
+        "target_last_success_size_bytes",
+        "Stored bytes of its newest good backup.",
+        lambda item: item.last_success.size if item.last_success else None,
+    ),
+    (
+        "target_last_attempt_timestamp_seconds",
+        "When a backup was last tried; none before the first.",
+        lambda item: item.last_attempt.time.timestamp() if item.last_attempt else None,
+    ),
+    (
+        "target_last_attempt_success",
+        "1 when that backup reached all of its destinations, else 0.",
+        lambda item: item.last_attempt.state == "done" if item.last_attempt else None,
+    ),
+    (
+        "target_last_attempt_duration_seconds",
+        "How long that took, hooks included; none when it was skipped.",
+        lambda item: item.last_attempt.seconds if item.last_attempt else None,
+    ),
+)
+"""Name, help and value of those with one number for each target."""
+
 
 def targets(status: Status) -> Iterator[Family]:
     """What is known of each target."""
@@ -31,72 +80,8 @@ def targets(status: Status) -> Iterator[Family]:
             for state in get_args(TargetState)
         ],
     )
-    yield _each(
-        status,
-        "target_problems",
-        "How many things keep the target from being good.",
-        lambda item: len(item.problems),
-    )
-    yield _each(
-        status,
-        "target_next_run_timestamp_seconds",
-        "When its next backup is to begin; none when it is suspended without an end.",
-        lambda item: item.next_run.timestamp() if item.next_run else None,
-    )
-    yield from _objective(status)
-    yield from _success(status)
-    yield from _attempt(status)
-
-
-def _objective(status: Status) -> Iterator[Family]:
-    yield _each(
-        status,
-        "target_max_age_seconds",
-        "How old its newest backup may be (maxAge); none when nobody asks.",
-        lambda item: seconds(item.max_age) if item.max_age else None,
-    )
-    yield _each(
-        status,
-        "target_stale",
-        "1 when its newest backup is older than that, or there is none, else 0; none when nobody asks.",
-        lambda item: item.stale if item.max_age else None,
-    )
-
-
-def _success(status: Status) -> Iterator[Family]:
-    yield _each(
-        status,
-        "target_last_success_timestamp_seconds",
-        "Of when its newest good backup is; none when there is none.",
-        lambda item: item.last_success.time.timestamp() if item.last_success else None,
-    )
-    yield _each(
-        status,
-        "target_last_success_size_bytes",
-        "Stored bytes of its newest good backup.",
-        lambda item: item.last_success.size if item.last_success else None,
-    )
-
-
-def _attempt(status: Status) -> Iterator[Family]:
-    yield _each(
-        status,
-        "target_last_attempt_timestamp_seconds",
-        "When a backup was last tried; none before the first.",
-        lambda item: item.last_attempt.time.timestamp() if item.last_attempt else None,
-    )
-    yield _each(
-        status,
-        "target_last_attempt_success",
-        "1 when that backup reached all of its destinations, else 0.",
-        lambda item: item.last_attempt.state == "done" if item.last_attempt else None,
-    )
-    yield _each(
-        status,
-        "target_last_attempt_duration_seconds",
-        "How long that took, hooks included; none when it was skipped.",
-        lambda item: item.last_attempt.seconds if item.last_attempt else None,
-    )
+    for name, help_, value in _EACH:
+        yield gauge(name, help_, TARGET, [(_id(item), value(item)) for item in status.targets])
 
 
 def copies(status: Status) -> Iterator[Family]:
@@ -125,10 +110,6 @@ def copies(status: Status) -> Iterator[Family]:
     yield _held(
         status, "copies_size_bytes", "Stored bytes of all copies of the target.", lambda holding: holding.size
     )
-
-
-def _each(status: Status, name: str, help_: str, value: Callable[[TargetStatus], float | None]) -> Family:
-    return gauge(name, help_, TARGET, [(_id(item), value(item)) for item in status.targets])
 
 
 def _held(status: Status, name: str, help_: str, value: Callable[[Holding], float]) -> Family:

@@ -113,18 +113,22 @@ class Place:
             code = main(list(arguments))
         return Ran(code, _text(out), _text(err))
 
-    def process(self, *arguments: str, stdout: IO[str] | int = subprocess.PIPE) -> Ran:
-        """Run a command as a process of its own, on pipes; ``stdout`` may go elsewhere."""
-        done = subprocess.run(
+    def start(self, *arguments: str, stdout: IO[str] | int = subprocess.PIPE) -> "subprocess.Popen[str]":
+        """Begin a command as a process of its own, on pipes; ``stdout`` may go elsewhere."""
+        return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.root,
             env=self.environment(),
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        return Ran(done.returncode, done.stdout or "", done.stderr)
+
+    def process(self, *arguments: str, stdout: IO[str] | int = subprocess.PIPE) -> Ran:
+        """Run a command as a process of its own, to its end."""
+        with self.start(*arguments, stdout=stdout) as process:
+            out, err = process.communicate()
+        return Ran(process.returncode, out or "", err)
 
     def terminal(self, *arguments: str, columns: int = 80, stdout: int | None = None) -> Ran:
         """Run a command on a terminal; ``stdout`` may go elsewhere. What the terminal got is ``out``, escape codes included."""

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.place import NEXT_DAY, PROGRAM, Place
+from tests.cli.place import NEXT_DAY, Place
 
 SLOW = """\
 apiVersion: reconciler/v1
@@ -181,14 +181,7 @@ def test_a_signal_leaves_nothing_half_made(place: Place, number: signal.Signals,
     os.mkfifo(place.root / "begun")
     place.write("backup.d/slow.yaml", SLOW.format(begun=place.root / "begun"))
     place.run("apply", "--only", "wiki")
-    with subprocess.Popen(
-        [PROGRAM, "apply", "--only", "slow"],
-        cwd=place.root,
-        env=place.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with place.start("apply", "--only", "slow") as process:
         group = int((place.root / "begun").read_text())  # opening it waits for the command
         out, err = ended(process, number)
     assert (process.returncode, out) == (code, "")

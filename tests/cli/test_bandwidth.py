@@ -3,14 +3,13 @@
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.place import PROGRAM, Place
+from tests.cli.place import Place
 from tests.cli.test_apply import ended
 from tests.trees import snapshot
 
@@ -88,14 +87,7 @@ def test_an_interrupt_does_not_wait_until_the_line_has_taken_what_was_read(place
     place.write("backup.d/flood.yaml", FLOOD.format(begun=place.root / "begun"))
     place.run("apply", "--only", "wiki")
     limit(place, "local", "offsite")
-    with subprocess.Popen(
-        [PROGRAM, "apply", "--only", "flood"],
-        cwd=place.root,
-        env=place.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with place.start("apply", "--only", "flood") as process:
         (place.root / "begun").read_text()  # by then 8 MB were read, which take 20 s to be written
         assert took(lambda: ended(process, signal.SIGTERM)) < 10
     assert process.returncode == 143

@@ -342,7 +342,9 @@ def test_another_region(store: S3Store, s3_server: S3Server, bucket: str) -> Non
     s3_server.stop_failing()
 
 
-def test_nobody_listens(place: Destination, closed_port: int, impatient: None) -> None:
+def test_nobody_listens(place: Destination, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as what it is, however slow this machine is just now: so the time of a call is not cut short here."""
+    monkeypatch.setattr("reconciler.adapters.store.PATIENCE", 0.5)
     store = opened(with_options(place, endpoint_url=f"http://127.0.0.1:{closed_port}"))
     with pytest.raises(
         Unreachable, match=r"destination there: it cannot be used: .*; check address and network"

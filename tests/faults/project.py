@@ -124,6 +124,17 @@ class Project:
         assert planned.code == 0, planned
 
 
+def killed(child: "subprocess.Popen[str]", after: float) -> bool:
+    """Kill it after so many seconds; False when it had ended by then."""
+    try:
+        child.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return True
+    return False
+
+
 def destination(name: str, url: str, **more: Any) -> dict[str, Any]:
     """A Destination document."""
     return _document("Destination", name, {"url": url, **more})

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.project import Project, backup, destination, policy
+from tests.faults.project import Project, backup, destination, killed, policy
 from tests.lifecycle.yard import Yard, health
 from tests.parts.process import until
 from tests.trees import Snapshot, differences, snapshot
@@ -236,17 +236,6 @@ def test_kills_at_random_moments_of_restores(
         f" the others with what was there; all ran again at most {slowest:.1f} s after the next start"
     )
     assert landed > KILLS // 4
-
-
-def killed(child: "subprocess.Popen[str]", after: float) -> bool:
-    """Kill it after so many seconds; whether it still ran."""
-    try:
-        child.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return True
-    return False
 
 
 def around(place: Path) -> list[str]:

@@ -177,7 +177,7 @@ from reconciler.model import Destination
 from reconciler.wiring import _open_store
 pinned = {"known_hosts": "/dev/null"} if sys.argv[2].startswith("sftp:") else {}
 try:
-    _open_store(Destination(name="x", url=sys.argv[2], options=pinned))
+    _open_store(Destination(name="x", url=sys.argv[2], options=pinned), lambda limited: None)
 except ReconcilerError as error:
     print(error)
 """
