@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import Parts
 from tests.parts.process import free_port, until
+from tests.parts.prometheus import prometheus
 from tests.service.site import Site
 from tests.web.place import SECRET, TOKEN
 
@@ -93,6 +95,41 @@ def test_a_slow_backup_is_seen_while_it_goes_on_and_ends_with_the_service(remote
         running.child.send_signal(signal.SIGTERM)
         assert running.child.wait(30) == 0
     assert remote.copies() == []
+
+
+SCRAPING = """\
+global: {{scrape_interval: 200ms}}
+scrape_configs:
+  - job_name: {job}
+    authorization: {{credentials_file: {token}}}
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def test_a_real_prometheus_reads_it_with_the_token(remote: Site, tmp_path: Path, parts: Parts) -> None:
+    """As docs/monitoring.md has it; a Prometheus with another token is given nothing."""
+    port = free_port()
+    token, wrong = tmp_path / "token", tmp_path / "wrong"
+    token.write_text(f"{TOKEN}\n")
+    wrong.write_text("another-token-of-16\n")
+    jobs = SCRAPING.format(job="reconciler", token=token, port=port)
+    jobs += SCRAPING.format(job="stranger", token=wrong, port=port).split("scrape_configs:\n")[1]
+    remote.backup("shop")
+    remote.push()
+    where = ("--listen", f"0.0.0.0:{port}", "--listen-token-file", str(token))
+    with (
+        remote.running(*where) as running,
+        parts.running(prometheus(tmp_path / "series", settings=jobs)) as server,
+    ):
+        success = 'reconciler_target_last_success_timestamp_seconds{service="shop",type="files"}'
+        until(lambda: server.query(success), "no series came")
+        (found,) = server.query(success)
+        assert found["metric"]["job"] == "reconciler"
+        assert float(found["value"][1]) > 0
+        until(lambda: len(server.query("up")) > 1, "not both were asked")
+        up = {item["metric"]["job"]: item["value"][1] for item in server.query("up")}
+        assert up == {"reconciler": "1", "stranger": "0"}
+        assert TOKEN not in running.log.read_text()
 
 
 def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
