@@ -81,7 +81,7 @@ def target_status(
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
     if stale:
         problems = tuple(dict.fromkeys((*problems, stale)))
-    if problems and attempt and attempt.state != "done":
+    if attempt and attempt.state != "done" and set(problems) - _left_down(facts, target):
         problems = (cause(attempt), *problems)
     return TargetStatus(
         service=target.id.service,
@@ -240,6 +240,12 @@ def _problems(
     for holding in holdings:
         found.extend(lacking(holding, last))
     return dict.fromkeys(found)
+
+
+def _left_down(facts: Facts, target: Target) -> set[str]:
+    """What is wrong with its containers alone: no word on its copies, which may all be there."""
+    notes = (note for note in facts.notes if note.topic == "held" and note.subject == str(target.id))
+    return {clean(note.message) for note in notes}
 
 
 def lacking(holding: Holding, last: Success) -> Iterable[str]:

@@ -122,7 +122,7 @@ def test_a_real_prometheus_reads_it_with_the_token(remote: Site, tmp_path: Path,
         parts.running(prometheus(tmp_path / "series", settings=jobs)) as server,
     ):
         success = 'reconciler_target_last_success_timestamp_seconds{service="shop",type="files"}'
-        until(lambda: server.query(success), "no series came")
+        until(lambda: bool(server.query(success)), "no series came")
         (found,) = server.query(success)
         assert found["metric"]["job"] == "reconciler"
         assert float(found["value"][1]) > 0
