@@ -133,10 +133,10 @@ def test_a_real_prometheus_reads_it_with_the_token(remote: Site, tmp_path: Path,
 
 
 def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
+    """Without any in force it is not ready; a commit that is rejected afterwards stops nothing, and is told all the same."""
     client = Client(free_port())
-    remote.write(
-        "shop.yaml", "apiVersion: reconciler/v1\nkind: Backup\nmetadata: {name: shop}\nspec: {nope: 1}\n"
-    )
+    wrong = "apiVersion: reconciler/v1\nkind: Backup\nmetadata: {name: shop}\nspec: {nope: 1}\n"
+    remote.write("shop.yaml", wrong)
     remote.push()
     with remote.running("--listen", f"localhost:{client.port}"):
         until(lambda: "shop.yaml:4" in client.get("/readyz")[1], "the file and line are not told")
@@ -146,6 +146,12 @@ def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
         remote.backup("shop")
         remote.push()
         until(lambda: client.get("/readyz")[0] == 200, "it does not recover")
+        remote.write("shop.yaml", wrong)
+        commit = remote.push()[:12]
+        until(lambda: f"ok   specs: commit {commit} cannot be used" in client.get("/readyz")[1], "not told")
+        code, told = client.get("/readyz")
+        assert (code, told.splitlines()[0], "shop.yaml:4" in told) == (200, "ready", True)
+        assert "the newest commit cannot be used" in client.get("/")[1].lower()
 
 
 @pytest.mark.parametrize(
