@@ -177,6 +177,7 @@ def test_once_says_with_its_exit_code_whether_all_is_well(site: Site) -> None:
     ("options", "said"),
     [
         (["--token-file", "x", "--token-from-env", "Y"], "two places of one token"),
+        (["--token-from-env", "NOT_SET"], "--token-from-env: the variable NOT_SET is not set"),
         (["--token-file", "x"], "a token is for https:// alone"),
         (["--path", "../elsewhere"], "--path is a folder in the repository"),
         (["--interval", "often"], "is not a duration"),
