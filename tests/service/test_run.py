@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,18 @@ def test_a_signal_in_the_middle_of_a_slow_apply(site: Site, number: signal.Signa
     ran = site.once()
     assert ran.returncode == 0, ran.stderr
     assert len(site.copies("slow")) == 1
+
+
+def test_signals_that_come_up_to_the_very_end_change_nothing(site: Site) -> None:
+    site.backup("shop")
+    site.push()
+    with site.running() as running:
+        running.told("Applied: 2 done")
+        while running.child.poll() is None:
+            running.child.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                running.child.wait(0.001)
+        assert running.child.returncode == 0
 
 
 def test_a_dead_remote_changes_nothing_and_is_told(site: Site) -> None:
