@@ -29,7 +29,7 @@ def test_what_it_is_told_as_a_progress_is_seen_as_a_run() -> None:
     live, clock = begun()
     progress: Progress = live
     progress.started(ACTION)
-    progress.advanced(700)
+    progress.advanced(ACTION.target, 700)
     progress.said("archive-pre", "half of it")
     (run,) = live.seen().runs
     (move,) = run.moving
@@ -48,8 +48,8 @@ def test_what_it_is_told_as_a_progress_is_seen_as_a_run() -> None:
     assert run.ended == clock.now()
     log = live.log(run.id)
     assert log is not None
-    assert [line.text for line in log.lines][1:] == ["half of it", log.lines[2].text]
-    assert log.lines[2].text.endswith(": done, 700 B in 0.0 s")
+    assert [line.text for line in log.lines][1] == "half of it"
+    assert log.lines[-1].text.endswith(": done, 700 B in 0.0 s")
 
 
 def test_runs_and_logs_are_bounded() -> None:
