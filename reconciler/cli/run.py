@@ -55,7 +55,7 @@ _LEAST = 1.0
     metavar="FOLDER",
     envvar="RECONCILER_STATE_DIR",
     show_envvar=True,
-    help="Where clones and the journal are kept.",
+    help="Where clones and the journal are kept; else /var/lib/reconciler for root, ~/.local/state/reconciler for others.",
 )
 @jobs_option
 @listen_options
