@@ -20,7 +20,8 @@ from reconciler.adapters.clock import SystemClock, boot
 from reconciler.apply import Jobs, Result, run
 from reconciler.apply.fence import Fence
 from reconciler.errors import ReconcilerError, SpecError
-from reconciler.lifecycle.recovery import Recovered, pending, recover
+from reconciler.lifecycle.left import Left, left
+from reconciler.lifecycle.recovery import Recovered, recover
 from reconciler.model import (
     Fleet,
     Listing,
@@ -111,17 +112,23 @@ class Session(NamedTuple):
 
     def _noted(self, made: Plan) -> Plan:
         """The plan with notes of what a run that died had left: put right by now, or still to be by one that acts."""
-        waiting = () if self.acts else pending(self.world.journal)
+        waiting = left(self.world)
+        told = any(item.wrong for item in waiting)
         notes = [
             *self.remarks,
             *(Note("warning", "held", "journal", text) for text in self.recovered.done),
-            *(Note("error", "held", "journal", text) for text in self.recovered.failed),
-            *(
-                Note("warning", "held", "journal", f"{text}; reconciler apply puts it right")
-                for text in waiting
-            ),
+            *(Note("error", "held", "journal", text) for text in self.recovered.failed if not told),
+            *map(self._left, waiting),
         ]
         return msgspec.structs.replace(made, notes=(*made.notes, *notes)) if notes else made
+
+    def _left(self, item: Left) -> Note:
+        """A container that stays down is told of the target that it was held for, if that is still one."""
+        wanted = (
+            str(target.id) for backup in self.fleet.backups if not backup.suspend for target in backup.targets
+        )
+        subject = item.why if item.wrong and item.why in wanted else "journal"
+        return Note("error" if item.wrong else "warning", "held", subject, item.text)
 
     def apply(
         self,

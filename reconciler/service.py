@@ -154,6 +154,8 @@ class Service:
             todo = session.plan(seen)
             self._watcher.planned(todo)
             applied = session.apply(todo, seen, self._watcher, jobs=self._jobs)
+            # What came after the last look is no change at the next one.
+            self._specs = source.taken() or self._specs
             return Tick(reason, applied, (), source.share(), session.fleet, session.warnings)
 
     def _settle(self, tick: Tick) -> None:

@@ -60,6 +60,9 @@ class Source(Protocol):
     def origin(self) -> Origin:
         """The specs that are in force now. Raises SpecError when none can be, and GitError."""
 
+    def taken(self) -> object:
+        """What ``look`` says while there are no others than those that the last ``origin`` saw; None where nobody knows."""
+
     def ledger(self) -> Ledger | None:
         """Where the status is kept; None where there are no specs to have one. Raises GitError."""
 
@@ -73,13 +76,19 @@ class Plain:
     def __init__(self, specs: Path) -> None:
         self.lock = specs
         self._part = report.Part(node.name(), alone=True)
+        self._taken: object = None
 
     def look(self) -> object:
         """Names, sizes and times of all files."""
         return tuple(sorted(_stats(self.lock)))
 
+    def taken(self) -> object:
+        """The same, as it was before they were read."""
+        return self._taken
+
     def origin(self) -> Origin:
         """The files as they are."""
+        self._taken = tuple(sorted(_stats(self.lock)))
         repository = git.find(self.lock)
         book = ledger.open_ledger(self.lock, repository, self._part)
         return Origin(self.lock, _revision(repository, self.lock), book)
@@ -109,10 +118,15 @@ class Followed:
         self._tree = SpecsTree(state, path)
         self._signers = signers
         self._part = report.Part(node.name())
+        self._taken: str | None = None
 
     def look(self) -> object:
         """The commit that the branch is at; None when there is no such branch."""
         return self._clone.ask(self._branch).get(self._branch)
+
+    def taken(self) -> object:
+        """The commit that was fetched last, in force or rejected; None when the remote was away."""
+        return self._taken
 
     def origin(self) -> Origin:
         """The newest commit that can be used. A remote that is away is told in a note, and changes nothing."""
@@ -157,11 +171,13 @@ class Followed:
 
     def _fetched(self) -> tuple[tuple[Note, ...], str | None]:
         """The newest commit that is known, and why it may not be the remote's newest."""
+        self._taken = None
         try:
             tips = self._clone.ask(self._branch, BRANCH)
             if tip := tips.get(self._branch):
                 whole = bool(self._signers)
-                return (), self._clone.follow(self._branch, tip, BRANCH, tips.get(BRANCH, ""), whole=whole)
+                self._taken = self._clone.follow(self._branch, tip, BRANCH, tips.get(BRANCH, ""), whole=whole)
+                return (), self._taken
             why = f"repository {self._clone.remote.shown} has no branch {self._branch}"
         except GitError as error:
             why = str(error)

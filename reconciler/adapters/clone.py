@@ -15,6 +15,7 @@ from pathlib import Path
 from reconciler.adapters.git import Answer, GitRepository
 from reconciler.adapters.history import Squashed, squashed
 from reconciler.adapters.objects import Blob, TooMuchError
+from reconciler.adapters.refusals import explained
 from reconciler.adapters.remote import Remote
 from reconciler.errors import GitError
 from reconciler.repository import Join
@@ -33,8 +34,6 @@ PUSHING = 60.0
 _TRIES = 5
 _REPLAYED = 20
 """Status commits that are put on top of a remote's branch at most, when it has moved; older ones are left out."""
-_SSH_FAILED = "fatal: Could not read from remote repository."
-"""What git says after ssh has said why."""
 
 _NOBODY = "false"
 """The program that verifies signatures of another kind: a commit can bear two, and only git knows which it looks at."""
@@ -298,12 +297,8 @@ class Clone(GitRepository):
 
     def _failed(self, what: str, answer: Answer) -> GitError:
         """What the remote said, in one line."""
-        lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
-        telling = [line for line in lines if line.startswith(("remote: ", "fatal: ", "error: ", "! "))]
-        first = (telling or lines or [f"exit code {answer.code}"])[0]
-        before = lines[: lines.index(first)] if first == _SSH_FAILED else []
-        text = before[-1] if before else first.partition(": ")[2] or first
-        return GitError(f"repository {self.remote.shown} cannot {what}: {text.strip()}")
+        why = explained(answer.err, answer.code)
+        return GitError(f"repository {self.remote.shown} cannot {what}: {why}")
 
 
 def _far(branch: str) -> str:

@@ -97,7 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
         return 1
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        came = signal.getsignal(signal.SIGTERM) is not _terminate
+        # Python gives signals back to the system as it ends: one more of them would change the exit code.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if came else previous)
 
 
 def _give_up_output() -> None:

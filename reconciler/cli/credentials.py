@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,9 +52,11 @@ class Credentials(NamedTuple):
         return remote(repo, self._token(), self.ssh_key, self.known_hosts)
 
     def _token(self) -> Secret | None:
-        """Where the token is."""
+        """Where the token is. Raises UsageError for a variable that is not set: that stays so as long as we run."""
         from reconciler.model import FromEnv, FromFile
 
+        if self.token_name and not os.environ.get(self.token_name):
+            raise click.UsageError(f"--token-from-env: the variable {self.token_name} is not set")
         if self.token_name:
             return FromEnv(from_env=self.token_name)
         return FromFile(from_file=str(self.token_file.absolute())) if self.token_file else None

@@ -55,7 +55,7 @@ _LEAST = 1.0
     metavar="FOLDER",
     envvar="RECONCILER_STATE_DIR",
     show_envvar=True,
-    help="Where clones and the journal are kept.",
+    help="Where clones and the journal are kept; else /var/lib/reconciler for root, ~/.local/state/reconciler for others.",
 )
 @jobs_option
 @listen_options
@@ -101,11 +101,11 @@ def run(
         raise click.exceptions.Exit(int(not Service(source, seconds, log, bell, jobs=jobs).tick("start").ok))
     live = page.live(source)
     service = Service(source, seconds, Watched(log, live) if live else log, bell, jobs=jobs)
-    with page.served(live, service.poke) as address:
+    with suppress(KeyboardInterrupt), page.served(live, service.poke) as address:
         if address:
             log.told(f"the page is at http://{address}/")
         log.told(f"follows {name}, every {interval}")
-        with suppress(KeyboardInterrupt), signals(bell, service.end):
+        with signals(bell, service.end):
             service.forever()
     log.told("ended as asked; no copy is left half made")
 

@@ -12,7 +12,9 @@ from reconciler.errors import ReconcilerError
 
 @click.command(short_help="Print the JSON Schema of the specs.")
 @click.argument(
-    "kind", required=False, type=click.Choice(["Destination", "Backup", "Policy"], case_sensitive=False)
+    "kind",
+    required=False,
+    type=click.Choice(["Destination", "Backup", "Policy", "Restore"], case_sensitive=False),
 )
 @click.option("--write", "folder", type=PATH, help="Write all of them as files into this folder.")
 def schema(kind: str | None, folder: Path | None) -> None:

@@ -135,7 +135,9 @@ class Hold:
             try:
                 self._entry.write(encode(self._record.bringing_back()))
                 back = bring_back(self._record, self._world, self._sure)
-                if not back.failed:
+                if back.failed:
+                    self._entry.write(encode(self._record.troubled(back.failed)))
+                else:
                     self._entry.clear()
                 again = (f"{text}; the next run tries again" for text in back.failed)
                 self.trouble = "; ".join((*again, *back.gone))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -42,7 +43,8 @@ class HeldService(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record. ``why`` names the target; ``traces`` are those of a restore that did not end.
 
-    ``placed``: what it restored is in its place. ``returning``: what was held may have been started again.
+    ``placed``: what it restored is in its place. ``returning``: what was held may have been started again. ``trouble`` is why
+    that failed, when it was tried last.
     """
 
     format: Literal["reconciler/journal/v1"] = "reconciler/journal/v1"
@@ -52,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     traces: Traces = Traces()
     placed: bool = False
     returning: bool = False
+    trouble: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,6 +78,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def bringing_back(self) -> Record:
         """The same once containers may be started again."""
         return msgspec.structs.replace(self, returning=True)
+
+    def troubled(self, failed: Iterable[str]) -> Record:
+        """The same once that was tried, and failed."""
+        return msgspec.structs.replace(self, returning=True, trouble="; ".join(failed))
 
 
 def encode(record: Record) -> bytes:

@@ -13,6 +13,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.journal import Entry, Journal
 from reconciler.lifecycle.back import bring_back
 from reconciler.lifecycle.journalled import Record, decode, encode
+from reconciler.lifecycle.left import how
 from reconciler.model.restores import Traces
 from reconciler.pipeline import extract, mounted
 from reconciler.ports import Engine, World
@@ -32,7 +33,7 @@ class Recovered(NamedTuple):
 
 
 def pending(journal: Journal) -> tuple[str, ...]:
-    """What is left to be put right, in sentences; touches nothing."""
+    """What is left to be put right, in sentences, as far as it can be told without the Engine; touches nothing."""
     told: list[str] = []
     try:
         for content, entry in journal.abandoned():
@@ -50,9 +51,8 @@ def _left(content: bytes) -> str:
         return str(error)
     if not record.names:
         return f"a run for {record.why} died and left what is to be tidied up"
-    how = "paused" if any(item.how == "pause" for item in record.containers) else "stopped"
     names = ", ".join(record.names)
-    return f"a run for {record.why} died and may have left {names} {how}"
+    return f"a run for {record.why} died and may have left {names} {how(record)}"
 
 
 def recover(world: World) -> Recovered:
@@ -85,6 +85,8 @@ def _put_right(record: Record, entry: Entry, world: World) -> Recovered:
         done.append(_told(record))
     entry.write(encode(record.bringing_back()))
     back = bring_back(record, world)
+    if failed or back.failed:
+        entry.write(encode(record.troubled((*failed, *back.failed))))
     done += [f"{text}: a run for {why} had died" for text in back.told]
     done += [f"{text} by a run for {why} that died: it is left as it is" for text in back.gone]
     failed += [f"{text}; a run for {why} had died, the next one tries again" for text in back.failed]

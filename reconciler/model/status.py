@@ -47,7 +47,10 @@ class Success(StatusModel, frozen=True, kw_only=True):
 
 
 class Attempt(StatusModel, frozen=True, kw_only=True):
-    """The last attempt to back a target up. ``failures`` maps destinations to why they failed; ``seconds`` is wall-clock time."""
+    """The last attempt to back a target up. ``failures`` maps destinations to why they failed; ``seconds`` is wall-clock time.
+
+    ``hooks`` are those that failed although the artifact was committed, in sentences.
+    """
 
     time: datetime
     state: OutcomeState
@@ -55,6 +58,7 @@ class Attempt(StatusModel, frozen=True, kw_only=True):
     error: str = ""
     failures: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
 
 
 class Slot(StatusModel, frozen=True, kw_only=True):

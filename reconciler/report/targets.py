@@ -63,7 +63,7 @@ def target_status(
     """The status of one target; ``previous`` is its last one."""
     held = facts.copies.get(target.id, {})
     good = _good(held, facts.planned)
-    attempt = _last_attempt(facts, target.id) or (previous.last_attempt if previous else None)
+    attempt = _last_attempt(facts, target.id, good) or (previous.last_attempt if previous else None)
     stuck = attempt is not None and attempt.state == "failed"
     before = {holding.destination: holding for holding in (previous.holdings if previous else ())}
     holdings = tuple(
@@ -81,8 +81,10 @@ def target_status(
     problems = () if backup.suspend else tuple(_problems(facts, backup, target, holdings, last_success))
     if stale:
         problems = tuple(dict.fromkeys((*problems, stale)))
-    if problems and attempt and attempt.state != "done":
+    if attempt and attempt.state != "done" and set(problems) - _left_down(facts, target):
         problems = (cause(attempt), *problems)
+    if attempt and not backup.suspend:
+        problems += tuple(f"its last backup is there, but its {text}" for text in attempt.hooks)
     return TargetStatus(
         service=target.id.service,
         type=target.id.type,
@@ -174,7 +176,7 @@ def _size(held: Copies, key: str) -> int:
     return max(copies[key].size for copies in held.values() if key in copies and not copies[key].broken)
 
 
-def _last_attempt(facts: Facts, target: TargetId) -> Attempt | None:
+def _last_attempt(facts: Facts, target: TargetId, good: Sequence[Artifact]) -> Attempt | None:
     for outcome in facts.outcomes:
         if isinstance(outcome.action, Create) and outcome.action.target == target:
             return Attempt(
@@ -184,8 +186,18 @@ def _last_attempt(facts: Facts, target: TargetId) -> Attempt | None:
                 error=clean(outcome.error or outcome.skipped),
                 failures={name: clean(why) for name, why in sorted(outcome.failures.items())},
                 warnings=tuple(map(clean, outcome.warnings)),
+                hooks=tuple(_failed_hooks(outcome, good)),
             )
     return None
+
+
+def _failed_hooks(outcome: Outcome, good: Sequence[Artifact]) -> Iterable[str]:
+    """Those that failed although the artifact was committed: nothing else would say so once the run is over."""
+    action = outcome.action
+    if isinstance(action, Create) and any(artifact.key == action.key for artifact in good):
+        for hook in outcome.hooks:
+            if hook.error and not hook.ignored:
+                yield clean(f"{hook.phase} hook of {hook.origin} failed: {hook.error}")
 
 
 def outcome_state(outcome: Outcome) -> OutcomeState:
@@ -240,6 +252,12 @@ def _problems(
     for holding in holdings:
         found.extend(lacking(holding, last))
     return dict.fromkeys(found)
+
+
+def _left_down(facts: Facts, target: Target) -> set[str]:
+    """What is wrong with its containers alone: no word on its copies, which may all be there."""
+    notes = (note for note in facts.notes if note.topic == "held" and note.subject == str(target.id))
+    return {clean(note.message) for note in notes}
 
 
 def lacking(holding: Holding, last: Success) -> Iterable[str]:

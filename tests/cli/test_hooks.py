@@ -90,7 +90,15 @@ def test_after_the_commit_it_says_that_the_artifact_is_there(place: Place, fails
     assert ran.code == 1
     assert "The artifact itself was committed" in ran.err
     assert len(place.copies("local")) == len(place.copies("offsite")) == 1
+    told = f"hooked/dump: its last backup is there, but its {fails} hook of backup hooked failed: "
+    for _ in range(2):
+        seen = place.run("status")
+        assert (seen.code, seen.out.count(told), seen.out.count("its last backup")) == (1, 1, 1), seen.out
+        assert place.run("apply").code == 0, "nothing is left to do, and it stays told until the next backup"
     hooked(place)
+    place.now = "2026-01-20T05:10:00Z"
+    assert place.run("apply", "--only", "hooked", "--now").code == 0
+    assert told not in place.run("status").out
     assert place.run("restore", "hooked", "--overwrite").code == 0
     assert (place.root / "out").read_text() == "data\n"
 

@@ -80,6 +80,25 @@ def test_a_failure_is_told_once_and_so_is_its_recovery(told: Place, box: Mailbox
     assert messages(box) == []
 
 
+def test_a_hook_that_fails_after_the_commit_is_told_and_ends_with_the_next_backup(
+    told: Place, box: Mailbox
+) -> None:
+    specs = told.root / "backup.d/shop.yaml"
+    whole = specs.read_text()
+    hook = "hooks: [{phase: copy-post, script: exit 3}]"
+    specs.write_text(whole.replace("path: ../wiki}", f"path: ../wiki, {hook}}}"))
+    told.now = NEXT_DAY
+    assert told.run("apply").code == 1
+    assert told.run("apply").code == 0
+    (failure,) = messages(box)
+    assert "failure: wiki/files: its last backup is there, but its copy-post hook of " in failure["message"]
+    specs.write_text(whole)
+    told.now = AT_FIVE
+    assert told.run("apply", "--only", "wiki", "--now").code == 0
+    (recovery,) = messages(box)
+    assert "recovery: wiki/files: all is well again" in recovery["message"]
+
+
 def test_everything_of_a_run_is_one_message_failures_first(told: Place, box: Mailbox) -> None:
     shutil.move(told.root / "wiki", told.root / "away")
     told.now = NEXT_DAY

@@ -8,7 +8,7 @@ from tests.cli.place import Place
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kind", ["Destination", "Backup", "Policy"])
+@pytest.mark.parametrize("kind", ["Destination", "Backup", "Policy", "Restore"])
 def test_one_kind(place: Place, kind: str) -> None:
     ran = place.run("schema", kind.lower())
     assert (ran.code, ran.err) == (0, "")

@@ -26,6 +26,14 @@ def test_it_runs_under_sh_in_the_folder_of_the_specs(call: Caller, heard: list[s
     assert heard == ["f", str(tmp_path), "err"]
 
 
+def test_it_gets_the_whole_environment_on_purpose(
+    call: Caller, heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_MACHINE", "unix:///run/docker.sock")
+    script.run(hook('echo "$OF_THE_MACHINE" "$RECONCILER_PHASE"'), call(RECONCILER_PHASE="success"))
+    assert heard == ["unix:///run/docker.sock success"]
+
+
 def test_a_file(call: Caller, heard: list[str], tmp_path: Path) -> None:
     file = tmp_path / "notify.sh"
     file.write_text('echo "$0"; exit 0\n')

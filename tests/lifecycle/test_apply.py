@@ -1,5 +1,6 @@
 """The real program with quiesced backups: what it says, how long a service is down, and that it always comes back."""
 
+import json
 import os
 import signal
 import time
@@ -54,6 +55,13 @@ def left_by_a_killed_run(yard: Yard) -> None:
     killed(scene._replace(at=max(at for at, name in enumerate(calls) if name == "stop"), when="after"))
 
 
+def healthy(project: Project) -> tuple[str, str]:
+    """Status and message of the condition Healthy, as ``status`` has it now."""
+    told = json.loads(project.do("status", "--output", "json").out)
+    (found,) = (item for item in told["conditions"] if item["type"] == "Healthy")
+    return found["status"], found["message"]
+
+
 def test_a_quiesced_backup_and_back(yard: Yard, project: Project) -> None:
     (yard.data / "rows").write_text("1\n2\n")
     yard.run("db", healthcheck=health("true"))
@@ -71,15 +79,31 @@ def test_a_quiesced_backup_and_back(yard: Yard, project: Project) -> None:
 
 
 def test_plan_status_and_validate_tell_what_is_left_and_touch_nothing(yard: Yard, project: Project) -> None:
+    """A target whose container is down is not healthy, though its copies are all there."""
     yard.run("db")
     write(project, yard)
+    project.converge()
     left_by_a_killed_run(yard)
-    text = f"a run for shop/data died and may have left {yard.name('db')} stopped; reconciler apply puts it right"
-    for command in ("plan", "status"):
-        assert f"journal: {text}" in project.do(command).out
-    assert f"warning: {text}" in project.do("validate").err
-    assert text in project.do("apply", "--dry-run").out
+    name = yard.name("db")
+    down = f"a run for shop/data died and left {name} stopped; reconciler apply puts it right"
+    for command in (("plan",), ("status",), ("apply", "--dry-run")):
+        ran = project.do(*command)
+        assert (ran.code, f"error: shop/data: {down}" in ran.out + ran.err) == (1, True), ran
+    assert healthy(project) == ("False", "1 of 1 target needs attention: shop/data")
+    maybe = f"a run for shop/data died and may have left {name} stopped"
+    assert f"warning: {maybe}; reconciler apply puts it right" in project.do("validate").err
+    away = project.do("status", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert f"error: shop/data: {maybe}; the Engine cannot be asked" in away.out
+    write(project, yard, suspend=True)
+    assert healthy(project) == ("False", f"journal: {down}")
     assert yard.status("db") == ["exited"]
+    yard.client.containers.get(name).start()
+    write(project, yard)
+    ran = project.do("status")
+    said = f"warning: journal: a run for shop/data died: {name} runs; reconciler apply puts it right"
+    assert (ran.code, said in ran.out) == (0, True), ran
+    assert project.do("apply").code == 0
+    assert "journal" not in project.do("status").out
 
 
 def test_recovery_is_the_first_act_and_is_told(yard: Yard, project: Project) -> None:
@@ -265,7 +289,15 @@ def test_one_that_does_not_come_back_is_an_error_and_the_copy_is_good(
     assert child.returncode == 1
     assert f"container {yard.name('db')} does not run again" in out + err
     assert "The artifact itself was committed" in out + err
+    (target,) = project.status()["targets"]
+    assert (target["state"], target["holdings"][0]["missing"]) == ("failing", [])
+    assert target["problems"][0].startswith(f"container {yard.name('db')} does not run again: ")
+    assert healthy(project) == ("False", "1 of 1 target needs attention: shop/data")
+    assert project.do("apply").code == 1
+    assert len(target["problems"]) == 1
+    assert project.status()["targets"][0]["problems"] == target["problems"], "told in the same words again"
     (tmp_path / "aside").rename(config)
     until(lambda: project.do("apply").code == 0, "the next run does not bring it back", 10)
+    assert healthy(project)[0] == "True"
     assert yard.status("db") == ["running"]
     project.restored("shop/data", yard.data)

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.errors import EngineError
 from reconciler.lifecycle.hold import held
+from reconciler.lifecycle.left import left
 from reconciler.lifecycle.recovery import Recovered, pending, recover
 from reconciler.model import LabelStop, Quiesce
 from reconciler.ports import Engine
@@ -161,6 +162,15 @@ def test_one_that_cannot_start_stays_in_the_journal_and_the_others_start(yard: Y
     found = recover(yard.world())
     assert yard.status("db", "web") == ["exited", "running"]
     assert [yard.name("db") in text for text in found.failed] == [True]
+    (entry,) = left(yard.world())
+    assert entry.text.startswith(f"container {yard.name('db')} does not run again: "), (
+        "why, also for who only looks"
+    )
+    assert (entry.why, entry.wrong, entry.text.endswith("; the next run tries again")) == (
+        "shop/data",
+        True,
+        True,
+    )
     assert [yard.name("web") in text for text in found.done] == [True]
     (tmp_path / "aside").rename(config)
     started = yard.started("web")
@@ -197,6 +207,7 @@ def test_a_record_that_cannot_be_read_is_told_and_keeps_no_other_from_its_turn(y
         True,
         True,
     ]
+    assert [(item.why, item.wrong) for item in left(yard.world())] == [("", True), ("", True)]
     assert len(pending(yard.world().journal)) == 2
 
 

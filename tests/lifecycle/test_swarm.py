@@ -11,6 +11,7 @@ from docker.models.services import Service
 
 from reconciler.errors import Refused, SourceError
 from reconciler.lifecycle.hold import held
+from reconciler.lifecycle.left import left
 from reconciler.lifecycle.recovery import Recovered, pending, recover
 from reconciler.model import LabelStop, Quiesce
 from tests.lifecycle.killed import Scene, killed, undisturbed
@@ -108,6 +109,9 @@ def test_after_a_kill_a_service_has_its_tasks_again(swarm_yard: Yard) -> None:
         killed(scene._replace(at=first, when="after"))
         until(lambda: running(yard.client, made) == [], "its tasks do not end")
         assert yard.name("app") in pending(yard.world().journal)[0]
+        (entry,) = left(yard.world())
+        assert (entry.why, entry.wrong) == ("shop/data", True)
+        assert f"died and left {yard.name('app')} stopped" in entry.text
         found = recover(yard.world())
         assert found.done == (
             f"service {yard.name('app')} has its 2 tasks again: a run for shop/data had died",

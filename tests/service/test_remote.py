@@ -1,6 +1,7 @@
 """Remotes over https and ssh, from real servers; and the addresses that are none."""
 
 import os
+import subprocess
 import tracemalloc
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def test_https_with_a_token(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
 
         monkeypatch.setenv("FORGE", "wrong")
         assert "cannot be reached: " in why(follow(site, url, token))
-        assert "cannot be reached: " in why(follow(site, url)), "no token, and nobody is asked for one"
+        assert "or the one that it got is wrong or has expired" in why(follow(site, url, token))
+        told = why(follow(site, url))
+        assert "it wants a token (--token-from-env NAME" in told, "no token, and nobody is asked for one"
         monkeypatch.delenv("FORGE")
         with pytest.raises(SecretError, match="environment variable FORGE is not set"):
             follow(site, url, token).look()
@@ -84,10 +87,39 @@ def test_ssh_with_a_key_and_known_hosts(site: Site, sftp_server: SftpServer, tmp
     assert "cannot be reached: Host key verification failed" in why(
         follow(site, url, ssh_key=sftp_server.private_key, known_hosts=other)
     )
-    wrong = tmp_path / "key"
-    wrong.write_text("no key")
-    wrong.chmod(0o600)
-    assert "Permission denied (publickey)" in why(follow(site, url, ssh_key=wrong, known_hosts=known))
+
+
+def test_a_key_that_ssh_does_not_use_is_told_with_the_reason(
+    site: Site, sftp_server: SftpServer, tmp_path: Path
+) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"{sftp_server.known_hosts}\n")
+    url = f"ssh://{sftp_server.user}@127.0.0.1:{sftp_server.port}{site.remote}"
+
+    def said(key: Path) -> str:
+        told = why(follow(site, url, ssh_key=key, known_hosts=known))
+        assert "Permission denied (publickey)" in told
+        assert "--ssh-key has to be a private key without a passphrase that nobody else may read" in told
+        return told
+
+    assert f"(no such identity: {tmp_path}/none: No such file or directory)" in said(tmp_path / "none")
+    key = tmp_path / "key"
+    key.write_text("no key")
+    key.chmod(0o600)
+    assert f'(Load key "{key}": ' in said(key)
+    key.write_bytes(sftp_server.private_key.read_bytes())
+    key.chmod(0o644)
+    assert f"(Permissions 0644 for '{key}' are too open)" in said(key)
+    key.chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", key], check=True, capture_output=True)
+    said(key)
+
+
+def test_a_repository_of_another_user_says_what_to_do(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    told = why(follow(site, str(site.remote)))
+    assert "dubious ownership" in told
+    assert "git config --global --add safe.directory" in told
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,6 +126,63 @@ def test_a_signal_in_the_middle_of_a_slow_apply(site: Site, number: signal.Signa
     assert len(site.copies("slow")) == 1
 
 
+NOTIFIED = """\
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {name: fleet}
+spec:
+  rule321: "off"
+  notifications: [{name: team, apprise: {url: {fromEnv: TEAM}}, tell: [failure]}]
+"""
+
+
+WAITS = "import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"
+"""A program that waits until somebody hangs up."""
+
+
+def silence(site: Site, who: str, port: int) -> tuple[str, ...]:
+    """Push specs with which ``who`` is at that port; options of the service."""
+    site.backup("shop")
+    if who == "notifier":
+        site.backup("gone", "kind: path, path: /nowhere/at/all")
+        specs = (site.work / "backup.d/destinations.yaml").read_text()
+        site.write("destinations.yaml", specs.partition("---\n")[0] + f"---\n{NOTIFIED}")
+        site.env["TEAM"] = f"json://127.0.0.1:{port}/x"
+    site.push()
+    if who == "push":
+        hook = site.remote / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\nexec {sys.executable} -c {shlex.quote(WAITS.format(port=port))}\n")
+        hook.chmod(0o755)
+    return ("--repo", f"https://127.0.0.1:{port}/x.git") if who == "remote" else ()
+
+
+@pytest.mark.parametrize("who", ["remote", "push", "notifier"])
+def test_a_signal_while_somebody_does_not_answer(site: Site, who: str) -> None:
+    """The remote when it is asked, the remote when the status is pushed, a notifier."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        nobody.settimeout(20)
+        with site.running(*silence(site, who, nobody.getsockname()[1])) as running:
+            caller, _ = nobody.accept()
+            running.child.send_signal(signal.SIGTERM)
+            running.child.send_signal(signal.SIGTERM)
+            assert running.child.wait(30) == 0
+            assert "ended as asked" in running.log.read_text()
+        caller.close()
+
+
+def test_signals_that_come_up_to_the_very_end_change_nothing(site: Site) -> None:
+    site.backup("shop")
+    site.push()
+    with site.running() as running:
+        running.told("Applied: 2 done")
+        while running.child.poll() is None:
+            running.child.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                running.child.wait(0.001)
+        assert running.child.returncode == 0
+
+
 def test_a_dead_remote_changes_nothing_and_is_told(site: Site) -> None:
     site.backup("shop")
     first = site.push()
@@ -186,6 +247,7 @@ def test_once_says_with_its_exit_code_whether_all_is_well(site: Site) -> None:
     ("options", "said"),
     [
         (["--token-file", "x", "--token-from-env", "Y"], "two places of one token"),
+        (["--token-from-env", "NOT_SET"], "--token-from-env: the variable NOT_SET is not set"),
         (["--token-file", "x"], "a token is for https:// alone"),
         (["--path", "../elsewhere"], "--path is a folder in the repository"),
         (["--interval", "often"], "is not a duration"),

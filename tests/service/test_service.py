@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.bell import Bell
+from reconciler.adapters.remote import remote
 from reconciler.errors import GitError
 from reconciler.model import Action, Outcome, Plan, TargetId
 from reconciler.service import Reason, Service, Tick
-from reconciler.sources import Plain
+from reconciler.sources import Followed, Plain, Source
 from tests.service.site import Site
 
 START = datetime(2026, 1, 20, 22, 30, tzinfo=UTC)
@@ -82,7 +83,7 @@ class Bench:
         self.site = site
         self.time = Time(monkeypatch)
         self.seen = Seen(self.time)
-        self.source = Plain(site.work / "backup.d")
+        self.source: Source = Plain(site.work / "backup.d")
         self.service = Service(self.source, 60, self.seen, self.time, self.time)
         self.time.service = self.service
 
@@ -141,6 +142,30 @@ def test_a_change_is_seen_at_the_next_look_and_a_ring_at_once(bench: Bench) -> N
     bench.source.look = look  # type: ignore[method-assign]
     assert bench.run(minutes=20) == [("20 22:30", "start"), ("20 22:40", "specs"), ("20 22:45", "asked")]
     assert [path.name[:4] for path in bench.site.copies()] == ["wiki"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "remote"])
+def test_specs_that_a_tick_has_taken_are_no_change_at_the_next_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """They came after the last look, and before the tick that came for another reason."""
+    bench.site.push()
+    if kind == "remote":
+        folder = bench.site.root / "state" / "followed" / "one"
+        folder.mkdir(parents=True)
+        bench.source = Followed(remote(str(bench.site.remote)), "main", "backup.d", folder)
+        bench.service = Service(bench.source, 60, bench.seen, bench.time, bench.time)
+        bench.time.service = bench.service
+    begins = bench.seen.begins
+
+    def push(reason: Reason) -> None:
+        begins(reason)
+        bench.site.backup("wiki")
+        bench.site.push("--allow-empty")
+
+    monkeypatch.setattr(bench.seen, "begins", push)
+    assert bench.run(minutes=20) == [("20 22:30", "start")]
+    assert [path.name[:4] for path in bench.site.copies()] == ["shop", "wiki"]
 
 
 def test_a_source_that_is_away_is_told_once_each_time(bench: Bench) -> None:

@@ -69,6 +69,15 @@ def test_the_files_are_those_of_the_commit(site: Site, source: Followed) -> None
     assert specs.parent.stat().st_mode & 0o077 == 0
 
 
+def test_the_clone_is_bare_and_has_the_newest_commit_alone(site: Site, source: Followed) -> None:
+    for _ in range(2):
+        commit = site.push("--allow-empty")
+        assert source.origin().commit == commit
+        assert site.git("rev-list", "refs/remotes/origin/main", at=clone(site)).split() == [commit]
+    assert site.git("rev-parse", "--is-bare-repository", at=clone(site)) == "true"
+    assert not (clone(site) / "index").exists()
+
+
 def test_warnings_name_files_as_the_repository_does(site: Site, source: Followed) -> None:
     site.write("destinations.yaml", SPECS.format(root=site.root).replace('rule321: "off"', "rule321: warn"))
     site.push()

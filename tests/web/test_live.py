@@ -14,26 +14,48 @@ from tests.report.example import PLANNED, actions, bad_day
 from tests.web.place import Hand
 
 ACTION = actions()["grafana"]
-TODO = Plan(now=PLANNED, actions=(ACTION,))
+PLAN = Plan(now=PLANNED, actions=(ACTION,))
 
 
 def begun() -> tuple[Live, Hand]:
     clock = Hand()
     live = Live(clock)
     live.began()
-    live.planned(TODO)
+    live.planned(PLAN)
     return live, clock
 
 
-def test_it_is_a_progress() -> None:
-    progress: Progress = begun()[0]
+def test_what_it_is_told_as_a_progress_is_seen_as_a_run() -> None:
+    live, clock = begun()
+    progress: Progress = live
     progress.started(ACTION)
+    progress.advanced(ACTION.target, 700)
+    progress.said("archive-pre", "half of it")
+    (run,) = live.seen().runs
+    (move,) = run.moving
+    assert (run.state, run.planned, move.action, move.size, move.last) == (
+        "running",
+        1,
+        ACTION,
+        700,
+        "archive-pre",
+    )
+    clock.turn(5)
+    progress.finished(Outcome(ACTION, size=700))
+    live.ended(None)
+    (run,) = live.seen().runs
+    assert (run.state, run.moving, [outcome.size for outcome in run.outcomes]) == ("done", (), [700])
+    assert run.ended == clock.now()
+    log = live.log(run.id)
+    assert log is not None
+    assert [line.text for line in log.lines][1] == "half of it"
+    assert log.lines[-1].text.endswith(": done, 700 B in 0.0 s")
 
 
 def test_runs_and_logs_are_bounded() -> None:
     live, _ = begun()
     for _ in range(2 * MOST_RUNS):
-        live.planned(TODO)
+        live.planned(PLAN)
         live.started(ACTION)
         for number in range(MOST_LINES):
             live.said("hook", f"{number} {'x' * 3000}")

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import Parts
 from tests.parts.process import free_port, until
+from tests.parts.prometheus import prometheus
 from tests.service.site import Site
 from tests.web.place import SECRET, TOKEN
 
@@ -95,11 +97,46 @@ def test_a_slow_backup_is_seen_while_it_goes_on_and_ends_with_the_service(remote
     assert remote.copies() == []
 
 
+SCRAPING = """\
+global: {{scrape_interval: 200ms}}
+scrape_configs:
+  - job_name: {job}
+    authorization: {{credentials_file: {token}}}
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def test_a_real_prometheus_reads_it_with_the_token(remote: Site, tmp_path: Path, parts: Parts) -> None:
+    """As docs/monitoring.md has it; a Prometheus with another token is given nothing."""
+    port = free_port()
+    token, wrong = tmp_path / "token", tmp_path / "wrong"
+    token.write_text(f"{TOKEN}\n")
+    wrong.write_text("another-token-of-16\n")
+    jobs = SCRAPING.format(job="reconciler", token=token, port=port)
+    jobs += SCRAPING.format(job="stranger", token=wrong, port=port).split("scrape_configs:\n")[1]
+    remote.backup("shop")
+    remote.push()
+    where = ("--listen", f"0.0.0.0:{port}", "--listen-token-file", str(token))
+    with (
+        remote.running(*where) as running,
+        parts.running(prometheus(tmp_path / "series", settings=jobs)) as server,
+    ):
+        success = 'reconciler_target_last_success_timestamp_seconds{service="shop",type="files"}'
+        until(lambda: bool(server.query(success)), "no series came")
+        (found,) = server.query(success)
+        assert found["metric"]["job"] == "reconciler"
+        assert float(found["value"][1]) > 0
+        until(lambda: len(server.query("up")) > 1, "not both were asked")
+        up = {item["metric"]["job"]: item["value"][1] for item in server.query("up")}
+        assert up == {"reconciler": "1", "stranger": "0"}
+        assert TOKEN not in running.log.read_text()
+
+
 def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
+    """Without any in force it is not ready; a commit that is rejected afterwards stops nothing, and is told all the same."""
     client = Client(free_port())
-    remote.write(
-        "shop.yaml", "apiVersion: reconciler/v1\nkind: Backup\nmetadata: {name: shop}\nspec: {nope: 1}\n"
-    )
+    wrong = "apiVersion: reconciler/v1\nkind: Backup\nmetadata: {name: shop}\nspec: {nope: 1}\n"
+    remote.write("shop.yaml", wrong)
     remote.push()
     with remote.running("--listen", f"localhost:{client.port}"):
         until(lambda: "shop.yaml:4" in client.get("/readyz")[1], "the file and line are not told")
@@ -109,6 +146,12 @@ def test_specs_that_cannot_be_used_are_told(remote: Site) -> None:
         remote.backup("shop")
         remote.push()
         until(lambda: client.get("/readyz")[0] == 200, "it does not recover")
+        remote.write("shop.yaml", wrong)
+        commit = remote.push()[:12]
+        until(lambda: f"ok   specs: commit {commit} cannot be used" in client.get("/readyz")[1], "not told")
+        code, told = client.get("/readyz")
+        assert (code, told.splitlines()[0], "shop.yaml:4" in told) == (200, "ready", True)
+        assert "the newest commit cannot be used" in client.get("/")[1].lower()
 
 
 @pytest.mark.parametrize(
