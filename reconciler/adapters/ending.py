@@ -88,7 +88,9 @@ class Ending:
             if not self._number:
                 signal.pthread_kill(self._main, number)
             pause.wait(min(_AGAIN, self._begun + self._grace - now))
-        _say(f"ended, although something did not answer for {self._grace:g} s: the next start puts right what is left")
+        _say(
+            f"ended, although something did not answer for {self._grace:g} s: the next start puts right what is left"
+        )
         marked.end_descendants()
         os._exit(self._codes[number])
 
@@ -129,9 +131,9 @@ def watched() -> Iterator[Ending]:
     try:
         yield ending
     finally:
+        for number, handler in before.items():  # Python gives handlers up before the process has ended
+            signal.signal(number, signal.SIG_IGN if ending.noticed else handler)
         if not ending.noticed:
-            for number, handler in before.items():
-                signal.signal(number, handler)
             signal.set_wakeup_fd(fd)
             os.close(rope)
             listener.join()

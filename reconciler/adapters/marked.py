@@ -41,7 +41,9 @@ def find(mark: str) -> tuple[_Process, ...]:
     """What runs with ``mark``, as far as this process may see it; empty where the processes are on another machine."""
     wanted = f"{NAME}={mark}".encode()
     running = tuple(_running())
-    return _with_children({process.pid for process in running if wanted in _environment(process.pid)}, running)
+    return _with_children(
+        {process.pid for process in running if wanted in _environment(process.pid)}, running
+    )
 
 
 def _with_children(found: set[int], running: tuple[_Process, ...]) -> tuple[_Process, ...]:

@@ -102,7 +102,11 @@ def run(
         raise click.exceptions.Exit(int(not Service(source, seconds, log, bell, jobs=jobs).tick("start").ok))
     live = page.live(source)
     service = Service(source, seconds, Watched(log, live) if live else log, bell, jobs=jobs)
-    with suppress(KeyboardInterrupt), serving(service.end, bell.ring), page.served(live, service.poke) as address:
+    with (
+        suppress(KeyboardInterrupt),
+        serving(service.end, bell.ring),
+        page.served(live, service.poke) as address,
+    ):
         if address:
             log.told(f"the page is at http://{address}/")
         log.told(f"follows {name}, every {interval}")
