@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -22,6 +23,16 @@ Far = Callable[[Stage], tuple[Relay, dict[str, Any]]]
 PATIENT = "trap 'exit 0' TERM; sleep 600 & wait"
 """For `sh -c` in a container: ends when told."""
 BIG = "head -c 60000000 /dev/urandom"
+
+
+def both(one: Callable[[], object], other: Callable[[], object]) -> Callable[[], None]:
+    """One after the other."""
+
+    def do() -> None:
+        one()
+        other()
+
+    return do
 
 
 def fetch_https(stage: Stage) -> None:
@@ -111,12 +122,7 @@ def _ill(stage: Stage) -> Path:
     yard.run("web", PATIENT, needs={"db": "service_healthy"})
     stage.await_(lambda: yard.of("db")["State"]["Health"]["Status"] == "healthy")
     ill = yard.data / "ill"
-
-    def mend() -> None:
-        ill.unlink()
-        stage.write()
-
-    stage.mend = mend
+    stage.mend = both(ill.unlink, stage.write)
     return ill
 
 
@@ -158,7 +164,7 @@ def starting(stage: Stage) -> None:
     stage.yard.run("db", healthcheck=health("test ! -e /d/ill", retries=1000))
     hook = {"phase": "archive-pre", "script": stage.begins("true")}
     stage.write(quiesce=stage.stops("db"), hooks=[hook])
-    stage.mend = lambda: (ill.unlink(), stage.write())
+    stage.mend = both(ill.unlink, stage.write)
 
 
 def _engine(stage: Stage) -> Relay:
@@ -167,7 +173,7 @@ def _engine(stage: Stage) -> Relay:
     opened = stage.open.enter_context(relay(stage.yard.host.url.removeprefix("unix://"), path))
     stage.open.callback(path.unlink)
     stage.env["DOCKER_HOST"] = f"unix://{path}"
-    stage.mend = lambda: (opened.thaw(), stage.write())
+    stage.mend = both(opened.thaw, stage.write)
     return opened
 
 
@@ -185,8 +191,7 @@ def engine_held(stage: Stage) -> None:
     stage.yard.run("db")
     opened = _engine(stage)
     stage.write(stage.begins(), quiesce=stage.stops("db"))
-    begun = stage.reached
-    stage.reached = lambda: (begun(), opened.freeze())
+    stage.reached = both(stage.reached, opened.freeze)
     stage.left = True
 
 
@@ -245,7 +250,7 @@ def writing(far: Far, *, stopped: bool = False) -> State:
         stage.write(BIG, there, **more)
         opened.freeze_after(3_000_000)
         stage.reached = opened.await_asked
-        stage.mend = lambda: (opened.thaw(), stage.write("echo some", there, **more))
+        stage.mend = both(opened.thaw, partial(stage.write, "echo some", there, **more))
 
     return state
 
@@ -273,7 +278,7 @@ def notifier(stage: Stage) -> None:
     rules = {"notifications": [{"name": "team", "apprise": {"url": {"fromEnv": "TEAM"}}}]}
     stage.write("exit 1", rules=rules)
     stage.reached = lambda: stage.await_(lambda: box.got)
-    stage.mend = lambda: (box.open.set(), stage.write(rules=rules))
+    stage.mend = both(box.open.set, partial(stage.write, rules=rules))
 
 
 def ping(stage: Stage) -> None:

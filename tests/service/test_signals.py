@@ -1,6 +1,6 @@
 """SIGTERM and Ctrl-C in every state of ``run`` and ``apply``: the end within 30 s, and nothing left half made.
 
-The suite has the states that differ most, and little patience with what does not answer. With SIGNALS=all it has all of them,
+The suite has the states that differ most, and little patience with what does not answer. With CAMPAIGN=all it has all of them,
 for both commands and both signals, with the patience that people get.
 """
 
@@ -19,7 +19,7 @@ from tests.cli.place import PROGRAM
 from tests.service.stage import Stage, staged
 from tests.service.states import BOTH, RUN
 
-ALL = os.environ.get("SIGNALS") == "all"
+ALL = os.environ.get("CAMPAIGN") == "all"
 SECONDS = 30
 GRACE = 20.0 if ALL else 2.0
 CODES = {("apply", SIGTERM): 143, ("apply", SIGINT): 130, ("run", SIGTERM): 0, ("run", SIGINT): 0}
