@@ -63,6 +63,7 @@ class Ending:
         for each in _ENDS:
             signal.signal(each, _ignore)
         self._number = number
+        self._begin()
         self._calls.get(number, _nothing)()
         raise KeyboardInterrupt
 
@@ -80,14 +81,20 @@ class Ending:
             return float("inf")
         return max(0.0, self._begun + self._grace / 2 - time.monotonic())
 
+    def _begin(self) -> float:
+        """When the first signal came, as far as handler or thread know: either may be first."""
+        if self._begun is None:
+            self._begun = time.monotonic()
+        return self._begun
+
     def _end(self, number: int) -> None:
         """Have it noticed; and when the time is up, end the process with all that it has started."""
         pause = threading.Event()
-        self._begun = time.monotonic()
-        while (now := time.monotonic()) < self._begun + self._grace:
+        over = self._begin() + self._grace
+        while (now := time.monotonic()) < over:
             if not self._number:
                 signal.pthread_kill(self._main, number)
-            pause.wait(min(_AGAIN, self._begun + self._grace - now))
+            pause.wait(min(_AGAIN, over - now))
         _say(
             f"ended, although something did not answer for {self._grace:g} s: the next start puts right what is left"
         )

@@ -287,7 +287,8 @@ def ping(stage: Stage) -> None:
     box.open.clear()
     stage.env["TEAM"] = f"http://127.0.0.1:{box.port}/"
     stage.write(rules={"notifications": [{"name": "switch", "ping": {"url": {"fromEnv": "TEAM"}}}]})
-    stage.reached = lambda: stage.await_(lambda: box.got)
+    stage.done = True
+    stage.reached = lambda: stage.await_(lambda: box.got and stage.copies())
     stage.mend = box.open.set
 
 
