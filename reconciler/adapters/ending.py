@@ -95,11 +95,13 @@ class Ending:
             if not self._number:
                 signal.pthread_kill(self._main, number)
             pause.wait(min(_AGAIN, over - now))
-        _say(
-            f"ended, although something did not answer for {self._grace:g} s: the next start puts right what is left"
-        )
-        marked.end_descendants()
-        os._exit(self._codes[number])
+        try:
+            _say(
+                f"ended: something did not answer for {self._grace:g} s; the next start puts right what is left"
+            )
+            marked.end_descendants()
+        finally:
+            os._exit(self._codes[number])
 
 
 _now = Ending()
