@@ -308,6 +308,16 @@ def page(stage: Stage) -> None:
     stage.reached = reached
 
 
+def beside(state: State) -> State:
+    """The same in a process of its own."""
+
+    def prepare(stage: Stage) -> None:
+        state(stage)
+        stage.arguments = (*stage.arguments, "--jobs", "2")
+
+    return prepare
+
+
 RUN: dict[str, State] = {"fetch-https": fetch_https, "fetch-ssh": fetch_ssh, "push": push, "page": page}
 """Those that ``run`` alone knows."""
 BOTH: dict[str, State] = {
@@ -317,7 +327,11 @@ BOTH: dict[str, State] = {
     "http": http,
     "exec": exec_,
     "held": held,
+    "held-beside": beside(held),
     "stopping": stopping,
+    "stopping-beside": beside(stopping),
+    "coming-back-beside": beside(coming_back),
+    "write-sftp-held-beside": beside(writing(sftp, stopped=True)),
     "coming-back": coming_back,
     "recovering": recovering,
     "settling": settling,
