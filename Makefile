@@ -48,7 +48,7 @@ bench: setup ## measure against tar, restic and borg
 
 campaign: setup parts ## every fault at every call of every port, and what else takes minutes
 	CAMPAIGN=all $(BIN)/pytest tests/faults/test_campaign.py tests/lifecycle/test_restore.py \
-		tests/service/test_several.py
+		tests/service/test_several.py tests/service/test_signals.py
 
 kills: setup parts ## kill apply at random moments; N of each kind (500 and 100 unless said otherwise)
 	KILLS=$(or $(N),500) $(BIN)/pytest tests/faults/test_kills.py --timeout=0

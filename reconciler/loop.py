@@ -245,13 +245,23 @@ def session(specs: Path, source: Source | None = None) -> Iterator[Session]:
 def acting_session(specs: Path, source: Source | None = None) -> Iterator[Session]:
     """The same for a command that acts: at most one at a time. Raises Locked, SpecError; the latter is reported, too."""
     chosen = source or Plain(specs)
-    with lock.hold(chosen.lock), ExitStack() as stack:
+    with lock.hold(chosen.lock), _nothing_held(specs), ExitStack() as stack:
         recovered = recover_first(specs)
         try:
             opened = stack.enter_context(session(specs, chosen))
         except SpecError as error:
             raise SpecError((*error.problems, *recovered.told, *_report_rejected(chosen, error))) from None
         yield opened._replace(acts=True, recovered=recovered)
+
+
+@contextmanager
+def _nothing_held(specs: Path) -> Iterator[None]:
+    """A signal may come just while containers are brought back: then once more, which no further one disturbs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        recover_first(specs)
+        raise
 
 
 def recover_first(specs: Path) -> Recovered:

@@ -21,7 +21,7 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from reconciler import wiring
-from reconciler.adapters.bell import Bell, signals
+from reconciler.adapters.ending import watched
 from reconciler.adapters.fenced import FencedStore
 from reconciler.adapters.throttle import Reserve as Wait
 from reconciler.apply import attempt
@@ -37,7 +37,7 @@ TERMINATED = 143
 def main(descriptor: int) -> None:
     """Do what comes, until nothing more does."""
     line = _Line(Connection(descriptor))
-    with _interruptible(), closing(line), signals(Bell(), lambda: None):
+    with _interruptible(), closing(line), watched():
         begin = line.begin()
         reserving = partial(_reserving, line)
         with wiring.world(begin.specs, reserving) as plain:

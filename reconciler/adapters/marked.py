@@ -40,13 +40,26 @@ def new_mark() -> str:
 def find(mark: str) -> tuple[_Process, ...]:
     """What runs with ``mark``, as far as this process may see it; empty where the processes are on another machine."""
     wanted = f"{NAME}={mark}".encode()
-    running = list(_running())
-    found = {process.pid for process in running if wanted in _environment(process.pid)}
+    running = tuple(_running())
+    return _with_children(
+        {process.pid for process in running if wanted in _environment(process.pid)}, running
+    )
+
+
+def _with_children(found: set[int], running: tuple[_Process, ...]) -> tuple[_Process, ...]:
     size = -1
     while size != len(found):
         size = len(found)
         found |= {process.pid for process in running if process.parent in found}
     return tuple(process for process in running if process.pid in found)
+
+
+def end_descendants() -> None:
+    """Kill what this process has started, and what that has; waits for none of it."""
+    for _ in range(5):  # what forks while it is killed is found by the next look
+        own = os.getpid()
+        found = _with_children({own}, tuple(_running()))
+        _signal(tuple(process for process in found if process.pid != own), signal.SIGKILL)
 
 
 def end(mark: str, grace: float = GRACE) -> bool:

@@ -6,7 +6,7 @@ Its hooks run around that, and containers are held while the source is read: doc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -130,11 +130,13 @@ def _read(
     """Everything from the source to every writer; what is held comes back as soon as the last byte was read."""
     reports: list[SourceReport] = []
 
-    def chunks(source: Source) -> Iterator[bytes]:
-        yield from source.chunks()
-        reports.append(source.finish())
-        hold.check()
-        hold.release()
+    def chunks(source: Source) -> Generator[bytes]:
+        try:
+            yield from source.chunks()
+            reports.append(source.finish())
+            hold.check()
+        finally:
+            hold.release()
 
     writers = {name: upload.writer for name, upload in uploads.items()}
     compress = compressor(making.backup.compression)

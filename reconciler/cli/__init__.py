@@ -6,12 +6,12 @@ Exit codes: 0 done, or nothing to do; 2 changes are pending (``plan``); 1 an err
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 import click
 
 from reconciler import __version__
+from reconciler.adapters.ending import watched
 from reconciler.cli.apply import apply
 from reconciler.cli.coverage import coverage
 from reconciler.cli.delete import delete
@@ -27,10 +27,6 @@ from reconciler.cli.squash import squash
 from reconciler.cli.status import status
 from reconciler.cli.validate import validate
 from reconciler.errors import ReconcilerError
-
-INTERRUPTED = 130
-TERMINATED = 143
-
 
 _COLOUR = False if os.environ.get("NO_COLOR") else None  # None: colours on a terminal, none when piped
 
@@ -73,14 +69,19 @@ for command in _COMMANDS:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; never a traceback for an expected error."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    with watched() as ending:
+        try:
+            return _ran(arguments)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted; no copy is left half made", err=True)
+            return ending.code
+
+
+def _ran(arguments: list[str] | None) -> int:
     try:
         return cli.main(arguments, prog_name="reconciler", standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt) as why:
-        click.echo("interrupted; no copy is left half made", err=True)
-        return TERMINATED if isinstance(why.__cause__, _Terminated) else INTERRUPTED  # click wraps it
     except click.ClickException as error:
         error.show()
         return 1
@@ -96,10 +97,6 @@ def main(arguments: list[str] | None = None) -> int:
         _give_up_output()
         click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
         return 1
-    finally:
-        came = signal.getsignal(signal.SIGTERM) is not _terminate
-        # Python gives signals back to the system as it ends: one more of them would change the exit code.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if came else previous)
 
 
 def _give_up_output() -> None:
@@ -107,15 +104,6 @@ def _give_up_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as from a service manager: ends a command as cleanly as Ctrl-C does."""
-
-
-def _terminate(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: None)  # a second one would end the cleaning up after the first
-    raise _Terminated
 
 
 def _shown(error: ReconcilerError) -> str:

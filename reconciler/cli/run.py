@@ -83,7 +83,8 @@ def run(
       reconciler run --repo git@git.example.com:ops/backups.git --ssh-key key --known-hosts hosts
       reconciler run --listen 127.0.0.1:8080
     """  # noqa: D301 - click wants the real \b
-    from reconciler.adapters.bell import Bell, signals
+    from reconciler.adapters.bell import Bell
+    from reconciler.adapters.ending import serving
     from reconciler.cli.servicelog import ServiceLog
     from reconciler.service import Service
 
@@ -101,12 +102,15 @@ def run(
         raise click.exceptions.Exit(int(not Service(source, seconds, log, bell, jobs=jobs).tick("start").ok))
     live = page.live(source)
     service = Service(source, seconds, Watched(log, live) if live else log, bell, jobs=jobs)
-    with suppress(KeyboardInterrupt), page.served(live, service.poke) as address:
+    with (
+        suppress(KeyboardInterrupt),
+        serving(service.end, bell.ring),
+        page.served(live, service.poke) as address,
+    ):
         if address:
             log.told(f"the page is at http://{address}/")
         log.told(f"follows {name}, every {interval}")
-        with signals(bell, service.end):
-            service.forever()
+        service.forever()
     log.told("ended as asked; no copy is left half made")
 
 

@@ -39,7 +39,11 @@ def run(hook: Hook, call: HookCall) -> None:
         last[:] = [*last[-4:], line]
         call.said(line)
 
-    status = _ended(_started(hook, call, mark), mark, call.timeout, Lines(said))
+    try:
+        status = _ended(_started(hook, call, mark), mark, call.timeout, Lines(said))
+    except KeyboardInterrupt:
+        marked.end(mark)  # one that came just at the start left nobody who knows of the process
+        raise
     if status:
         marked.end(mark)
         raise ReconcilerError(
@@ -58,8 +62,9 @@ def _ended(process: subprocess.Popen[bytes], mark: str, timeout: float, lines: L
             late.set()
 
     timer = threading.Timer(timeout, expire)
-    timer.start()
+    timer.daemon = True
     try:
+        timer.start()
         _listen(process, lines, late)
         status = process.wait()
     except BaseException:
@@ -68,7 +73,8 @@ def _ended(process: subprocess.Popen[bytes], mark: str, timeout: float, lines: L
         raise
     finally:
         timer.cancel()
-        timer.join()
+        if timer.ident:
+            timer.join()
     if late.is_set():
         raise ReconcilerError(
             f"the script took longer than {timeout:g} s and was ended: raise its timeout if it needs more"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import NamedTuple
 
+from reconciler.adapters.ending import patience
 from reconciler.errors import EngineError
 from reconciler.lifecycle.journalled import HeldContainer, HeldService, Record
 from reconciler.lifecycle.waiting import RUNNING_SECONDS, await_health, side_by_side, wait_until
@@ -152,7 +153,7 @@ class _Return:
         if held.id in self._sure or not found.is_up:
             return
         if held.how == "stop":
-            self._engine.stop(held.id, held.patience)
+            self._engine.stop(held.id, patience(held.patience))
         elif found.state == "running":
             self._engine.pause(held.id)
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from reconciler.adapters.ending import patience
 from reconciler.durations import seconds, words
 from reconciler.errors import EngineError, ReconcilerError, SourceError
 from reconciler.journal import Entry
@@ -62,7 +63,7 @@ class Hold:
             for wave in reversed(waves):
                 if not wave[0].asked:
                     self._ask(wave[0].wave)
-                side_by_side(wave, self._hold)
+                side_by_side(wave, self._hold, self._hasten)
                 self._insist_in_time()
             for service in self._record.services:
                 self._await_end(service.name)
@@ -89,6 +90,11 @@ class Hold:
             left = max(1.0, self._until - self._world.clock.monotonic())
             self._engine.stop(item.id, min(item.patience, left))
         self._sure.add(item.id)
+
+    def _hasten(self, item: HeldContainer) -> None:
+        """A stop that is under way ends soon."""
+        if item.how == "stop":
+            self._engine.stop(item.id, patience(item.patience))
 
     def _await_end(self, service: str) -> None:
         """Wait until no task of it runs, here or elsewhere."""

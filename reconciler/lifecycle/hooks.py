@@ -12,6 +12,7 @@ from typing import cast
 import msgspec
 
 from reconciler import registry
+from reconciler.adapters.ending import patience
 from reconciler.adapters.secrets import redact
 from reconciler.durations import seconds
 from reconciler.errors import ReconcilerError
@@ -139,7 +140,7 @@ class Hooks:
         variables = environment(hook.phase, self.facts)
         call = HookCall(
             environment=variables,
-            timeout=hook.seconds,
+            timeout=patience(hook.seconds),
             said=said,
             host=self._world.host,
             container=self._container,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from reconciler.adapters.ending import is_late
 from reconciler.ports import Clock, Container, Engine
 
 T = TypeVar("T")
@@ -20,11 +21,11 @@ _POLL = 0.1
 
 
 def wait_until(ready: Callable[[], bool], clock: Clock, seconds: float) -> bool:
-    """Whether ``ready`` became true within so many seconds."""
+    """Whether ``ready`` became true within so many seconds; after a signal within fewer."""
     deadline = clock.monotonic() + seconds
     pause = threading.Event()
     while not ready():
-        if clock.monotonic() > deadline:
+        if clock.monotonic() > deadline or is_late():
             return False
         pause.wait(_POLL)
     return True
@@ -45,11 +46,22 @@ def await_health(container: str, engine: Engine, clock: Clock) -> Container | No
     return seen[-1]
 
 
-def side_by_side(items: Sequence[T], call: Callable[[T], None]) -> None:
-    """Call it for each at the same time; raises what the first of them raised, after all have ended."""
+def side_by_side(
+    items: Sequence[T], call: Callable[[T], None], hasten: Callable[[T], None] = lambda _: None
+) -> None:
+    """Call it for each at the same time; raises what the first of them raised, after all have ended.
+
+    An interrupt waits for that, too: ``hasten`` is then called for each, so that ``call`` ends soon.
+    """
     if not items:
         return
-    with ThreadPoolExecutor(len(items), "hold") as pool:
+    with ThreadPoolExecutor(2 * len(items), "hold") as pool:
         waiting = [pool.submit(call, item) for item in items]
+        try:
+            wait(waiting)
+        except KeyboardInterrupt:
+            for item in items:
+                pool.submit(hasten, item)
+            raise
     for future in waiting:
         future.result()

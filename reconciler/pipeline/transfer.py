@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from queue import Queue
 from typing import NamedTuple
 
@@ -219,4 +219,6 @@ def transfer(
         line.abort()
         raise
     finally:
+        if isinstance(chunks, Generator):
+            chunks.close()  # first: what is held for it does not wait until the destinations have answered
         line.close()

@@ -49,7 +49,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
     files = {name for name in files if "__pycache__" not in name}
     info = f"reconciler-{PROJECT['version']}.dist-info/"
     assert {name for name in wheel.namelist() if not name.startswith(info)} == files
-    assert b"reconciler = reconciler.cli:main" in wheel.read(f"{info}entry_points.txt")
+    assert b"reconciler = reconciler.__main__:main" in wheel.read(f"{info}entry_points.txt")
 
 
 def test_the_wheel_has_every_extra(wheel: zipfile.ZipFile) -> None:
