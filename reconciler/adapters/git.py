@@ -7,25 +7,20 @@ The repository is always the one that git itself finds from the folder, so git's
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from reconciler.adapters.gitchild import end, printed
 from reconciler.adapters.hearing import Hearing
 from reconciler.adapters.history import Squashed, squashed
 from reconciler.adapters.objects import MOST_BYTES, MOST_LISTED, Blob, TooMuchError, blobs, contents
 from reconciler.errors import GitError
 from reconciler.repository import Files, Join
-
-if TYPE_CHECKING:
-    from git.cmd import Git
 
 TIMEOUT = 60.0
 """Seconds after which a git command is given up."""
@@ -349,17 +344,17 @@ class GitRepository:
         assert child.stderr is not None
         heard, child.stderr = Hearing(child.stderr), None  # nobody else reads it
         try:
-            begun = _begin(process, most, timeout) if most else b""
+            begun = printed(process.stdout, process.pid, most, timeout) if most and process.stdout else b""
             out, _ = process.communicate(data, timeout=timeout)
         except TimeoutExpired:
-            _end(process.pid)
+            end(process.pid)
             process.communicate()
             raise GitError(
                 f"git repository {self._folder}: git {arguments[0]} gave no answer within {timeout:.0f} seconds"
             ) from None
         except BaseException:
             if network:  # it may take long; all else ends by itself at once
-                _end(process.pid)
+                end(process.pid)
             raise
         if most and len(begun) > most:
             raise TooMuchError(
@@ -375,31 +370,3 @@ class GitRepository:
         return GitError(
             f"git repository {self._folder}: cannot {aim}: {reason.partition(': ')[2] or reason}{advice}"
         )
-
-
-def _begin(process: Git.AutoInterrupt, most: int, seconds: float) -> bytes:
-    """What a command prints, until it is ended for printing more than ``most`` bytes. Raises TimeoutExpired."""
-    assert process.stdout is not None
-    too_late = threading.Event()
-
-    def give_up() -> None:
-        too_late.set()
-        _end(process.pid)
-
-    late = threading.Timer(seconds, give_up)
-    late.start()
-    try:
-        begun = bytes(process.stdout.read(most + 1))
-    finally:
-        late.cancel()
-    if too_late.is_set():
-        raise TimeoutExpired("git", seconds)
-    if len(begun) > most:
-        _end(process.pid)
-    return begun
-
-
-def _end(group: int) -> None:
-    """End git and what it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
