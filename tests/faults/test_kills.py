@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import cli
-from tests.faults.project import Project, backup, destination, policy, s3_destination
+from tests.faults.project import Project, backup, destination, killed, policy, s3_destination
 from tests.faults.watch import Bucket, Folder, Observer, Place, copies, others, partial
 from tests.parts.s3 import S3Server
 from tests.trees import differences, snapshot
@@ -112,10 +112,12 @@ def test_kills_at_random_moments(
         with observer.watching():
             begun = time.monotonic()
             jobs = 1 + number // 2 % 2
+            child = siege.project.start("apply", "--jobs", str(jobs), **siege.env())
             if number % 2:
-                hit = _killed_at_work(siege, jobs, moments.uniform(0, SOON))
+                _at_work(siege, child)
+                hit = killed(child, moments.uniform(0, SOON))
             else:
-                hit = _killed(siege, jobs, moments.uniform(0.7 * startup, durations[state]))
+                hit = killed(child, moments.uniform(0.7 * startup, durations[state]))
                 if not hit:  # the machine is faster than it was when the duration was measured
                     durations[state] = max(startup, time.monotonic() - begun)
             landed += hit
@@ -143,30 +145,10 @@ def _seconds(siege: Siege, command: str) -> float:
     return time.monotonic() - begun
 
 
-def _killed(siege: Siege, jobs: int, after: float) -> bool:
-    """Begin an apply and kill it after so many seconds; False when it had ended by then."""
-    child = siege.project.start("apply", "--jobs", str(jobs), **siege.env())
-    try:
-        child.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return True
-    return False
-
-
-def _killed_at_work(siege: Siege, jobs: int, after: float) -> bool:
-    """Begin an apply and kill it so many seconds after it has begun to write or to delete; False when it had ended by then."""
-    child = siege.project.start("apply", "--jobs", str(jobs), **siege.env())
+def _at_work(siege: Siege, child: "subprocess.Popen[str]") -> None:
+    """Wait until it has begun to write or to delete, or has ended."""
     while child.poll() is None and not any(others(place.sizes()) for place in siege.places):
         pass
-    try:
-        child.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return True
-    return False
 
 
 def _plant(source: Path) -> None:
