@@ -180,7 +180,9 @@ class Session(NamedTuple):
     def _restore(self, seen: Observation, action: Restore, progress: Progress) -> Result:
         """Carry out a Restore document; a phase of its own, which apply does not know."""
         done = carry_out(action, self.fleet, seen.listings, self.world, progress)
-        return Result(error=done.error, warnings=done.warnings, size=done.size, hooks=done.hooks)
+        return Result(
+            error=done.error, warnings=done.warnings, size=done.size, hooks=done.hooks, verified=done.verified
+        )
 
     def _restores(self) -> dict[str, str]:
         """How each Restore document ended: done where the status or this machine remembers that, else what is newer."""

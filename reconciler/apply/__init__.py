@@ -145,4 +145,5 @@ def _outcome(action: Action, result: Result) -> Outcome:
         warnings=tuple(redact(warning) for warning in result.warnings),
         hooks=result.hooks,
         size=result.size,
+        verified=result.verified,
     )

@@ -31,7 +31,7 @@ def replicate(action: Replicate, fleet: Fleet, world: World, progress: Progress)
                 rotten.append(f"the copy at {name} cannot be used: {error}")
                 continue
             upload.commit(content, replace=True)
-        return Result(warnings=tuple(rotten), size=manifest.size)
+        return Result(warnings=tuple(rotten), size=manifest.size, verified=name)
     raise ReconcilerError("no good copy to make it from: " + "; ".join(rotten))
 
 

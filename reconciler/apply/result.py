@@ -9,10 +9,14 @@ from reconciler.model import HookOutcome
 
 
 class Result(NamedTuple):
-    """``error`` is empty on success; ``failures`` says why by destination; ``size`` is in stored bytes."""
+    """``error`` is empty on success; ``failures`` says why by destination; ``size`` is in stored bytes.
+
+    ``verified`` names the destination whose copy was read whole and is as its manifest says.
+    """
 
     error: str = ""
     failures: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     size: int = 0
     hooks: tuple[HookOutcome, ...] = ()
+    verified: str = ""

@@ -134,7 +134,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What an action did. ``error`` is empty on success; ``failures`` maps the destinations that failed to why.
 
     A Create with ``failures`` and no ``error`` is committed at its other destinations. ``skipped`` says why nothing was tried.
-    ``size`` is in stored bytes, ``seconds`` is wall-clock time.
+    ``size`` is in stored bytes, ``seconds`` is wall-clock time. ``verified`` names the destination whose copy was read whole, and
+    is as its manifest says; empty where none was.
     """
 
     action: Action
@@ -145,6 +146,7 @@ class Outcome(msgspec.Struct, frozen=True):
     hooks: tuple[HookOutcome, ...] = ()
     size: int = 0
     seconds: float = 0.0
+    verified: str = ""
 
     @property
     def ok(self) -> bool:

@@ -18,7 +18,7 @@ from reconciler.model.notifications import Transition
 ConditionType = Literal["Ready", "Converged", "Healthy"]
 Truth = Literal["True", "False", "Unknown"]
 TargetState = Literal["good", "failing", "unknown", "suspended"]
-SlotState = Literal["held", "healing", "missing", "failed"]
+SlotState = Literal["held", "verified", "healing", "missing", "failed"]
 RestoreState = Literal["done", "failed", "interrupted", "withheld"]
 OutcomeState = Literal["done", "partial", "failed", "skipped"]
 
@@ -64,7 +64,8 @@ class Attempt(StatusModel, frozen=True, kw_only=True):
 class Slot(StatusModel, frozen=True, kw_only=True):
     """One artifact that retention wants at one destination. ``time`` is when it was begun; None for one that is due now.
 
-    ``healing``: the next run brings a good copy; ``failed``: the last try to write it did, or it is broken for good.
+    ``verified``: held, and as its manifest says when it was read whole, since it was written; ``healing``: the next run brings a
+    good copy; ``failed``: the last try to write it did, or it is broken for good.
     """
 
     time: datetime | None

@@ -35,11 +35,12 @@ DARK: Mapping[str, str] = {
 _FONT = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
 _ALWAYS = (
     f"text{{font:11px {_FONT}}}.name{{font-size:12px;font-weight:600}}.end{{text-anchor:end}}"
-    ".missing,.healing,.failed,.empty,.line{fill:none;stroke-width:2}.line{stroke-width:1}"
-    ".failed{stroke-width:2.6;stroke-linecap:round}.empty{stroke-width:3;stroke-linecap:round}"
+    ".missing,.healing,.failed,.empty,.line,.checked{fill:none;stroke-width:2}.line{stroke-width:1}"
+    ".checked{stroke-width:1.6;stroke-linecap:round}.failed{stroke-width:2.6;stroke-linecap:round}.empty{stroke-width:3;stroke-linecap:round}"
 )
 _SHAPES = (
     '<rect id="held" class="held" width="10" height="10" rx="2"/>'
+    '<g id="verified"><rect class="held" width="10" height="10" rx="2"/><path class="checked" d="M2.2 5.2l2 2.1 3.6-4.4"/></g>'
     '<rect id="missing" class="missing" x="1" y="1" width="8" height="8"/>'
     '<g id="healing"><circle class="healing" cx="5" cy="5" r="4"/><path class="healed" d="M1 5a4 4 0 0 0 8 0z"/></g>'
     '<path id="failed" class="failed" d="M1.5 1.5l7 7m0-7l-7 7"/>'
@@ -66,6 +67,7 @@ def _rules(colours: Mapping[str, str]) -> str:
         f".{name}{{stroke:{colours[name]}}}" for name in ("missing", "healing", "failed", "empty", "line")
     )
     fills = f".ground{{fill:{colours['ground']}}}.held{{fill:{colours['held']}}}.healed{{fill:{colours['healing']}}}"
+    fills += f".checked{{stroke:{colours['ground']}}}"
     words = f"text{{fill:{colours['text']}}}.dim{{fill:{colours['dim']}}}.bad{{fill:{colours['failed']}}}"
     return f"{fills}{words}{strokes}"
 

@@ -19,8 +19,8 @@ from reconciler.wording import counted
 MOST = 14
 """Columns of a tier; one more stands for all slots past them."""
 
-_WORST: tuple[SlotState, ...] = ("failed", "missing", "healing", "held")
-_LEGEND: tuple[SlotState, ...] = ("held", "healing", "missing", "failed")
+_WORST: tuple[SlotState, ...] = ("failed", "missing", "healing", "held", "verified")
+_LEGEND: tuple[SlotState, ...] = ("held", "verified", "healing", "missing", "failed")
 _WIDTH = 360  # fits a phone, where a wider one would be shrunk until nobody can read it
 _PITCH, _LANE, _NAME, _HEAD, _PAD = 14, 15, 19, 13, 12
 _LEFT = 104  # where the marks begin; destinations are named before them
@@ -120,8 +120,8 @@ def _legend() -> str:
     for state in _LEGEND:
         lines += [mark(x, 11, state, state), text(x + MARK + 5, 20, state, "", 60)]
         x += MARK + 5 + round(width_of(state, 11)) + 10
-    lines += [dots([x], 11), text(x + MARK + 3, 20, "to come", "", 60)]
-    lines.append(text(_PAD, 40, "One line per destination, newest on the left.", "dim", _WIDTH))
+    lines += [dots([_PAD], 31), text(_PAD + MARK + 5, 40, "to come", "", 60)]
+    lines.append(text(_PAD + 76, 40, "A line per destination, newest left.", "dim", _WIDTH))
     return "".join(lines)
 
 

@@ -1,11 +1,22 @@
-"""Where each slot of a retention stands at a destination: held, being healed, missing or failed. Pure; used by ``targets``."""
+"""Where each slot of a retention stands at a destination, from held to failed. Pure; used by ``targets``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from reconciler.model import Action, Artifact, Copy, Create, Outcome, Replicate, Retention, TargetId, Tier
+from reconciler.model import (
+    Action,
+    Artifact,
+    Copy,
+    Create,
+    Outcome,
+    Replicate,
+    Restore,
+    Retention,
+    TargetId,
+    Tier,
+)
 from reconciler.model.status import Holding, Slot, SlotState
 from reconciler.retention import counts_as
 
@@ -14,12 +25,17 @@ Place = tuple[str, str]
 
 
 class Work(NamedTuple):
-    """What this run tried to write, what of that it could not, and what the next one will do."""
+    """What this run tried to write, what of that it could not, and what the next one will do.
+
+    ``verified`` is what it read whole and found good, ``doubted`` what it read and did not find so.
+    """
 
     due: Mapping[TargetId, Create]
     healing: frozenset[Place]
     failed: frozenset[Place]
     tried: frozenset[Place]
+    verified: frozenset[Place]
+    doubted: frozenset[Place]
 
 
 class Here(NamedTuple):
@@ -45,6 +61,8 @@ def work(todo: Sequence[Action], outcomes: Sequence[Outcome]) -> Work:
         ),
         failed=frozenset(failed),
         tried=frozenset(place for item in tried for place in _places(item.action)),
+        verified=frozenset(place for item in tried for place in _read(item) if place[1] == item.verified),
+        doubted=frozenset(place for item in tried for place in _read(item) if place[1] != item.verified),
     )
 
 
@@ -56,6 +74,15 @@ def _places(action: Action) -> Iterable[Place]:
             return [(action.key, action.destination)]
         case _:
             return []
+
+
+def _read(outcome: Outcome) -> Iterable[Place]:
+    """The copies that were read for it, in order: up to the one that proved good, or all of them."""
+    if isinstance(outcome.action, Replicate | Restore):
+        for name in outcome.action.sources:
+            yield outcome.action.key, name
+            if name == outcome.verified:
+                return
 
 
 def slots(
@@ -76,15 +103,16 @@ def slots(
 def _state(here: Here, artifact: Artifact, todo: Work) -> SlotState:
     copy, place = here.copies.get(artifact.key), (artifact.key, here.destination)
     if copy and not copy.broken:
-        return "held"
-    if place in todo.failed or (place not in todo.tried and _failed_before(here, artifact)):
+        before = place not in todo.tried | todo.doubted and _was(here, artifact, "verified")
+        return "verified" if before or place in todo.verified else "held"
+    if place in todo.failed or (place not in todo.tried and _was(here, artifact, "failed")):
         return "failed"
     if place in todo.healing:
         return "healing"
     return "failed" if copy else "missing"
 
 
-def _failed_before(here: Here, artifact: Artifact) -> bool:
-    """A try that failed is told until a run tries again."""
+def _was(here: Here, artifact: Artifact, state: SlotState) -> bool:
+    """Whether the last status said so. It is told until a run writes the copy, or tries to."""
     tiers = here.before.tiers if here.before else ()
-    return any(slot.time == artifact.time and slot.state == "failed" for tier in tiers for slot in tier.slots)
+    return any(slot.time == artifact.time and slot.state == state for tier in tiers for slot in tier.slots)

@@ -15,12 +15,13 @@ _BEGUN, _DONE, _FAILED = b"begun", b"done", b"failed"
 
 
 class Carried(NamedTuple):
-    """What came of it; ``error`` is empty on success, ``size`` is in stored bytes."""
+    """What came of it; ``error`` is empty on success, ``size`` is in stored bytes. ``verified``: the destination of the copy."""
 
     error: str = ""
     warnings: tuple[str, ...] = ()
     hooks: tuple[HookOutcome, ...] = ()
     size: int = 0
+    verified: str = ""
 
 
 def remembered(fleet: Fleet, world: World) -> dict[str, str]:
@@ -52,7 +53,7 @@ def carry_out(
         told += _remember(name, _FAILED, world)
         return Carried(str(error), tuple(told), bringing.hooks)
     told += _remember(name, _DONE, world)
-    return Carried("", (*told, *done.warnings), done.hooks, done.manifest.size)
+    return Carried("", (*told, *done.warnings), done.hooks, done.manifest.size, done.destination)
 
 
 def _remember(name: str, how: bytes, world: World) -> list[str]:

@@ -42,7 +42,8 @@ def whole(places: Places) -> bool:
 
 def test_the_copy_and_its_manifest_are_the_same_bytes() -> None:
     places = holding("b")
-    assert replicate(places, "b").ok
+    outcome = replicate(places, "b")
+    assert (outcome.ok, outcome.verified) == (True, "b")
     assert whole(places)
 
 
@@ -53,7 +54,7 @@ def test_a_rotten_source_is_passed_over_with_a_warning_and_the_next_is_taken(pos
     rotten[position] ^= 1
     places.content["a"][KEY] = bytes(rotten)
     outcome = replicate(places, "a", "b")
-    assert outcome.ok
+    assert (outcome.ok, outcome.verified) == (True, "b")
     assert "the copy at a cannot be used" in outcome.warnings[0]
     assert "sha256" in outcome.warnings[0]
     assert whole(places)
@@ -65,6 +66,7 @@ def test_with_rotten_sources_alone_nothing_is_published() -> None:
     places.content["b"][manifest_key(KEY)] = b"no json"
     outcome = replicate(places, "a", "b")
     assert outcome.error.startswith("no good copy to make it from")
+    assert outcome.verified == ""
     assert "instead of" in outcome.error
     assert "not readable" in outcome.error
     assert places.content["c"] == {}

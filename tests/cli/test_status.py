@@ -105,3 +105,18 @@ def test_an_objective_that_is_missed_is_told_once_and_ends_with_1(applied: Place
     (applied.root / "no-wiki").rename(applied.root / "wiki")
     assert applied.run("apply").code == 0
     assert applied.run("status").code == 0
+
+
+def test_a_copy_that_another_one_was_made_of_is_verified(applied: Place) -> None:
+    (lost,) = applied.copies("offsite", "wiki*")
+    lost.unlink()
+    lost.with_name(f"{lost.name}.json").unlink()
+    assert applied.run("apply").code == 0
+    assert "#verified" in applied.run("status", "--picture").out
+    told = applied.run("status", "--output", "json").json
+    (wiki,) = (target for target in told["targets"] if target["service"] == "wiki")
+    states = {
+        holding["destination"]: [slot["state"] for tier in holding["tiers"] for slot in tier["slots"]]
+        for holding in wiki["holdings"]
+    }
+    assert states == {"local": ["verified"], "offsite": ["held"]}

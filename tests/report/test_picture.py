@@ -132,7 +132,13 @@ def test_it_is_the_same_as_long_as_nothing_changed() -> None:
 
 def test_it_loads_and_runs_nothing() -> None:
     svg = picture(bad_day())
-    assert set(re.findall(r'(?:href|src)="([^"]*)"', svg)) <= {"#held", "#missing", "#healing", "#failed"}
+    assert set(re.findall(r'(?:href|src)="([^"]*)"', svg)) <= {
+        "#held",
+        "#verified",
+        "#missing",
+        "#healing",
+        "#failed",
+    }
     assert re.findall(r"https?://[^\"]*", svg) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"<(script|foreignObject|image|a)\b|@import|url\(|\son\w+=", svg)
 

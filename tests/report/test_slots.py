@@ -5,7 +5,17 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from reconciler.model import Action, Create, Listing, Observation, Outcome, Plan, Replicate, Retention
+from reconciler.model import (
+    Action,
+    Create,
+    Listing,
+    Observation,
+    Outcome,
+    Plan,
+    Replicate,
+    Restore,
+    Retention,
+)
 from reconciler.model.status import Slot, Status
 from reconciler.report import status
 from tests.report.example import GRAFANA, MIB, NOW, PLANNED, copy, key
@@ -71,6 +81,33 @@ def test_a_try_that_failed_is_told_until_one_succeeds() -> None:
     again = run([HEAL], [Outcome(HEAL)], previous=idle)
     assert row(again)[-1] == "healing", "it was written and vanished: no failure"
     assert row(run(seen=SEEN, outcomes=[Outcome(HEAL)], previous=idle))[-1] == "held"
+
+
+def test_a_copy_that_was_read_whole_is_verified_as_long_as_it_stays() -> None:
+    read = run(seen=SEEN, outcomes=[Outcome(HEAL, verified="local")])
+    assert (row(read, "local")[-1], row(read)[-1]) == ("verified", "held"), "the new one was not read"
+    later = run(seen=SEEN, previous=read)
+    assert row(later, "local") == [*["held"] * 6, "verified"]
+    rotten = with_listing("local", Listing(copies=(ROTTEN, *COPIES[1:])))
+    assert row(run(seen=rotten, previous=later), "local")[-1] == "failed"
+
+
+def test_a_copy_that_is_read_and_proves_bad_or_is_written_anew_is_verified_no_more() -> None:
+    read = run(seen=SEEN, outcomes=[Outcome(HEAL, verified="local")])
+    for outcome in (
+        Outcome(replace(HEAL, sources=("local", "third")), verified="third"),
+        Outcome(HEAL, error="no good copy to make it from"),
+        Outcome(replace(HEAL, sources=("offsite",), destination="local"), verified="offsite"),
+    ):
+        assert row(run(seen=SEEN, outcomes=[outcome], previous=read), "local")[-1] == "held", outcome
+    skipped = Outcome(HEAL, skipped="its backup failed")
+    assert row(run(seen=SEEN, outcomes=[skipped], previous=read), "local")[-1] == "verified"
+
+
+def test_a_restore_verifies_what_it_read() -> None:
+    asked = Restore("back", GRAFANA, HEAL.key, ("offsite", "local"), "", False, MIB, "asked for")
+    done = run(seen=SEEN, outcomes=[Outcome(asked, verified="local")])
+    assert (row(done, "local")[-1], row(done)[-1]) == ("verified", "held")
 
 
 def test_a_copy_that_was_not_tried_is_as_it_was() -> None:
