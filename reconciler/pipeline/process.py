@@ -128,7 +128,7 @@ class Drain:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._stream:
+        with self._stream, contextlib.suppress(ValueError):  # who ended the child has closed the pipe
             while line := self._stream.readline(4096):
                 self._take(line)
 

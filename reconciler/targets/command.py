@@ -214,10 +214,10 @@ def _feed_here(command: tuple[str, ...], chunks: Iterable[bytes]) -> None:
     try:
         pour(chunks, process)
         status = process.wait()
+        drain.join()
     finally:
         end_group(process)
     if status != 0:
-        drain.join()
         raise SourceError(
             f"the restore command ended with {how_it_ended(status)}: {said.text() or 'it said nothing'}"
         )
