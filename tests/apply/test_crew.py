@@ -12,7 +12,8 @@ from reconciler.apply.crew import Crew
 from reconciler.apply.messages import Begin
 from reconciler.model import Backup, Create, Destination, Fleet, Plan, TargetId
 from reconciler.targets.path import PathTarget
-from tests.cli.test_jobs import descendants, workers
+from tests.cli.test_jobs import workers
+from tests.descent import descendants
 from tests.parts.process import until
 from tests.ways import Silent
 
@@ -60,7 +61,7 @@ def create(number: int) -> Create:
 
 
 def ours() -> set[int]:
-    return workers() & descendants(os.getpid())
+    return workers().intersection(descendants(os.getpid()))
 
 
 def test_a_worker_does_one_action_after_the_other(crew: Crew, tmp_path: Path) -> None:

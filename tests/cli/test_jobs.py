@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters import marked
+from tests.descent import descendants, is_dead
 from tests.faults.project import Project, backup, destination, policy, s3_destination
 from tests.faults.watch import Bucket, Folder, copies, others, partial
 from tests.parts.process import until
@@ -70,22 +70,6 @@ def counted(project: Project, names: str) -> tuple[list[dict[str, Any]], Path]:
     return [command(name, COUNT.format(there=there, counts=counts)) for name in names], counts
 
 
-def alive() -> set[int]:
-    """The processes that have not ended."""
-    return {process.pid for process in marked._running()}
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes that descend from one, itself left out."""
-    running = list(marked._running())
-    found = {pid}
-    size = 0
-    while size != len(found):
-        size = len(found)
-        found |= {process.pid for process in running if process.parent in found}
-    return found - {pid}
-
-
 def test_targets_are_backed_up_side_by_side_and_each_comes_back(
     project: Project, trees: dict[str, Path], s3_server: S3Server
 ) -> None:
@@ -114,7 +98,7 @@ def test_targets_are_backed_up_side_by_side_and_each_comes_back(
     for name, tree in trees.items():
         for place_name in ("disk", "cloud"):
             project.restored(f"{name}/files", tree, place_name, RECONCILER_NOW=NOW)
-    assert descendants(os.getpid()) & workers() == set()
+    assert workers().isdisjoint(descendants(os.getpid()))
 
 
 def workers() -> set[int]:
@@ -225,18 +209,18 @@ def test_an_interrupt_ends_all_of_them(
         "interrupted; no copy is left half made",
     )
     assert "Traceback" not in err
-    assert below & alive() == set()
+    assert [pid for pid in below if not is_dead(pid)] == []
     assert (copies(disk(project).sizes()), others(disk(project).sizes())) == (set(), set())
 
 
 def test_a_kill_of_the_run_ends_its_workers_and_the_next_run_mends_it(
     project: Project, stuck: subprocess.Popen[str], trees: dict[str, Path]
 ) -> None:
-    below = workers() & descendants(stuck.pid)
+    below = workers().intersection(descendants(stuck.pid))
     assert len(below) == 2
     stuck.kill()
     stuck.wait()
-    until(lambda: not below & alive(), "workers live on", 5)
+    until(lambda: all(map(is_dead, below)), "workers live on", 5)
     assert partial(disk(project), deep=True) == []
     targets = [path(name, trees[name]) for name in ("one", "two")]
     project.write(policy(), at_disk(project), backup("all", targets, ["disk"]))
@@ -248,7 +232,7 @@ def test_a_kill_of_the_run_ends_its_workers_and_the_next_run_mends_it(
 def test_a_worker_that_is_killed_has_failed_and_the_others_go_on(
     project: Project, stuck: subprocess.Popen[str]
 ) -> None:
-    os.kill(min(workers() & descendants(stuck.pid)), signal.SIGKILL)
+    os.kill(min(workers().intersection(descendants(stuck.pid))), signal.SIGKILL)
     open_for_all(project.folder / "gate")
     out, err = stuck.communicate(timeout=30)
     assert stuck.returncode == 1, (out, err)

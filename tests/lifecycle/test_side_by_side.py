@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_jobs import descendants, workers
+from tests.cli.test_jobs import workers
+from tests.descent import descendants
 from tests.faults.project import Project, backup, destination, policy
 from tests.faults.watch import Folder, copies, others
 from tests.lifecycle.yard import Yard
@@ -70,7 +71,7 @@ def test_they_run_again_when_their_worker_dies_or_the_run_is_interrupted(
     if number == signal.SIGTERM:
         child.send_signal(number)
     else:
-        (victim,) = [pid for pid in workers() & descendants(child.pid) if descendants(pid)]
+        (victim,) = [pid for pid in workers().intersection(descendants(child.pid)) if descendants(pid)]
         os.kill(victim, number)
     out, err = child.communicate(timeout=30)
     assert child.returncode == code, err
