@@ -421,10 +421,10 @@ def test_kill_9_leaves_the_old_branch_or_the_new_one(repo: Path) -> None:
 def kill_with_children(pid: int) -> int:
     """Kill a process that is ours and what it runs; how many children there were."""
     os.kill(pid, signal.SIGSTOP)
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    for victim in (*children, pid):
+    found = children(pid)
+    for victim in (*found, pid):
         try:
             os.kill(victim, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    return len(children)
+    return len(found)

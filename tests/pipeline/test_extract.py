@@ -15,6 +15,7 @@ from reconciler.errors import Corrupt, ReconcilerError, Refused, SourceError
 from reconciler.pipeline import swap
 from reconciler.pipeline.archive import TreeSource
 from reconciler.pipeline.extract import TreeSink
+from tests.descent import children
 from tests.parts.process import need_root
 from tests.trees import build_nasty_tree, differences, snapshot
 
@@ -138,9 +139,9 @@ def test_a_killed_tar_leaves_the_old_data(old: Path, tmp_path: Path) -> None:
     def killing() -> Iterator[bytes]:
         for number, piece in enumerate(pieces(packed(tmp_path / "large"))):
             if number == 20:
-                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-                [tar] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "tar\n"]
-                os.kill(int(tar), signal.SIGKILL)
+                found = children(os.getpid())
+                [tar] = [pid for pid in found if Path(f"/proc/{pid}/comm").read_text() == "tar\n"]
+                os.kill(tar, signal.SIGKILL)
             yield piece
 
     before, sink = snapshot(old), TreeSink(old)
