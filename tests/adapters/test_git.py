@@ -15,6 +15,7 @@ import pytest
 from reconciler.adapters import git
 from reconciler.adapters.git import GitRepository
 from reconciler.errors import GitError
+from tests.descent import children
 
 BRANCH = "backup-status"
 TIME = datetime(2026, 1, 20, 3, 0, tzinfo=UTC)
@@ -328,6 +329,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from reconciler.adapters import git
 from reconciler.errors import GitError
+from tests.descent import children
 repository = git.find(Path(sys.argv[1]))
 repository.head()
 if os.geteuid() == 0:  # root may write anywhere
