@@ -342,8 +342,9 @@ class GitRepository:
         child = process.proc
         assert child is not None
         assert child.stderr is not None
-        heard, child.stderr = Hearing(child.stderr), None  # nobody else reads it
+        stderr, child.stderr = child.stderr, None  # nobody else reads it, or closes it
         try:
+            heard = Hearing(stderr)
             begun = printed(process.stdout, process.pid, most, timeout) if most and process.stdout else b""
             out, _ = process.communicate(data, timeout=timeout)
         except TimeoutExpired:

@@ -87,8 +87,9 @@ def everything(source: Source) -> tuple[bytes, SourceReport]:
 
 
 def processes(api: docker.APIClient, name: str) -> list[str]:
-    """What runs in a container beside its first process."""
-    return [entry[-1] for entry in api.top(name)["Processes"][1:]]
+    """What runs in a container beside its first process. What stands in brackets has ended, and is not reaped yet."""
+    named = [str(entry[-1]) for entry in api.top(name)["Processes"][1:]]
+    return [name for name in named if not name.startswith("[")]
 
 
 def kill_itself(code: str, host: EngineHost) -> None:

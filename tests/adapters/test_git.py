@@ -15,7 +15,6 @@ import pytest
 from reconciler.adapters import git
 from reconciler.adapters.git import GitRepository
 from reconciler.errors import GitError
-from tests.descent import children
 
 BRANCH = "backup-status"
 TIME = datetime(2026, 1, 20, 3, 0, tzinfo=UTC)
@@ -329,7 +328,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from reconciler.adapters import git
 from reconciler.errors import GitError
-from tests.descent import children
 repository = git.find(Path(sys.argv[1]))
 repository.head()
 if os.geteuid() == 0:  # root may write anywhere
@@ -423,10 +421,10 @@ def test_kill_9_leaves_the_old_branch_or_the_new_one(repo: Path) -> None:
 def kill_with_children(pid: int) -> int:
     """Kill a process that is ours and what it runs; how many children there were."""
     os.kill(pid, signal.SIGSTOP)
-    found = children(pid)
-    for victim in (*found, pid):
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    for victim in (*children, pid):
         try:
             os.kill(victim, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    return len(found)
+    return len(children)
